@@ -1,82 +1,77 @@
 import type { Digest } from '../src/oci/index.ts';
 import { PullRecorder } from '../src/pulls/index.ts';
 import { type PullUnderWay, type RequestFinished, Telemetry } from '../src/telemetry/index.ts';
+import { check, freePort } from '../test/support/processes.ts';
 import { Connections } from './lib/connections.ts';
 import type { Figure } from './lib/figures.ts';
 import { checkManifest } from './lib/origin.ts';
 import { cpuSeconds, untilIdle } from './lib/process-cpu.ts';
 import { type Bench, Samples } from './lib/stage.ts';
-import { type Subject, startEntrepot } from './lib/subjects.ts';
+import { BIN, entrepotCommand, startEntrepot } from './lib/subjects.ts';
 
 const CONNECTIONS = 32;
-/** Requests of a turn, a tenth of a second or so: the machine is the same for all who take theirs one after another. */
-const ASKED_IN_TURN = 2000;
-/**
- * Turns of each server until its code is compiled for good, and those that are measured. By requests, not by time: on a busy
- * machine it would be measured how long code takes to compile, and recording is code.
- */
-const WARMING_TURNS = 20;
-const TURNS = 20;
-/** Servers of each kind that are compared at a time: two processes of one program differ by more than what is measured. */
-const OF_A_KIND = 2;
-/** Comparisons for each run. */
-const COMPARED_IN_RUN = 3;
+/** Requests before anything is measured: until its code is compiled for good, a server costs twice as much. */
+const WARMING = 40_000;
+/** Requests of a turn: a second or two, as the kernel counts CPU in hundredths. */
+const ASKED_IN_TURN = 60_000;
+/** Pairs of turns for each run. */
+const PAIRS_IN_RUN = 3;
 /** Requests that the recorder alone is told of. */
 const TOLD = 1_000_000;
 
-/** What the record of pulls costs: CPU per warm manifest, with `admin.record_pulls` and without; and the recorder alone. */
+/**
+ * What the record of pulls costs: CPU per warm manifest, with `admin.record_pulls` and without; and the recorder alone.
+ *
+ * One server takes turns, with a reload between them: two processes of one program differ by up to a quarter, which is far more than what
+ * is measured.
+ */
 export const recording: Bench = {
   id: 'B14',
   title: 'the record of pulls',
   async measure({ settings, origin, progress, ...place }) {
     const { image, path } = await origin.addImage();
     const accept = image.index.mediaType;
-    const start = (recordsPulls: boolean) =>
-      startEntrepot(place, {
-        upstream: origin.url,
-        name: recordsPulls ? 'recording' : 'not recording',
-        config: { admin: { record_pulls: recordsPulls } },
-      });
+    const [port, dir] = [await freePort(), place.workspace.path('recorded')];
+    const withRecord = (isOn: boolean) => ({
+      upstream: origin.url,
+      port,
+      dir,
+      config: { admin: { record_pulls: isOn } },
+    });
+    const server = await startEntrepot(place, withRecord(true));
+    await checkManifest(server.url + path, image);
+    const load = new Connections({ url: server.url + path, accept, connections: CONNECTIONS });
+    const record = async (isOn: boolean): Promise<void> => {
+      // Writes the configuration, which has its place by the port.
+      await entrepotCommand(place.workspace, withRecord(isOn));
+      await check(['sh', BIN, 'reload', '--cache-dir', dir]);
+    };
+    /** Microseconds of CPU for a request, with what is written from time to time. */
+    const turn = async (isOn: boolean): Promise<number> => {
+      await record(isOn);
+      await load.ask(ASKED_IN_TURN / 10);
+      await untilIdle(server.process.pid);
+      const before = await cpuSeconds(server.process.pid);
+      await load.ask(ASKED_IN_TURN);
+      await untilIdle(server.process.pid);
+      return (((await cpuSeconds(server.process.pid)) - before) / ASKED_IN_TURN) * 1e6;
+    };
     const costs = new Samples();
-    // Two with the orders of the kinds exchanged are one sample.
-    const comparisons = 2 * settings.runs * COMPARED_IN_RUN;
-    for (let number = 1; number <= comparisons; number++) {
-      progress(`comparison ${number} of ${comparisons}`);
-      const subjects: Subject[] = [];
-      // In turns of kinds, and each comparison begins with the other one: a server that starts later costs up to a quarter more,
-      // whatever its kind.
-      for (let at = 0; at < 2 * OF_A_KIND; at++) {
-        const subject = await start((at + number) % 2 === 0);
-        await checkManifest(subject.url + path, image);
-        subjects.push(subject);
-      }
-      const runners: readonly Runner[] = subjects.map((subject) => ({
-        subject,
-        load: new Connections({ url: subject.url + path, accept, connections: CONNECTIONS }),
-        cpu: 0,
-      }));
-      // At once: a server waits ten seconds for the first request of a connection, and longer for further ones.
-      for (const { load } of runners) await load.ask(CONNECTIONS);
-      await takeTurns(runners, WARMING_TURNS);
-      for (const runner of runners) {
-        await untilIdle(runner.subject.process.pid);
-        runner.cpu = -(await cpuSeconds(runner.subject.process.pid));
-      }
-      await takeTurns(runners, TURNS);
-      for (const runner of runners) {
-        await untilIdle(runner.subject.process.pid);
-        runner.cpu += await cpuSeconds(runner.subject.process.pid);
-      }
-      for (const kind of ['recording', 'not recording']) {
-        const own = runners.filter(({ subject }) => subject.name === kind);
-        const each = own.map(({ cpu }) => (cpu / (TURNS * ASKED_IN_TURN)) * 1e6);
-        costs.add(kind, each.reduce((sum, cost) => sum + cost, 0) / each.length);
-      }
-      for (const { subject, load } of runners) {
-        load.close();
-        await subject.process.stop();
+    progress('warming');
+    for (const isOn of [false, true]) {
+      await record(isOn);
+      await load.ask(WARMING);
+    }
+    const pairs = settings.runs * PAIRS_IN_RUN;
+    for (let number = 1; number <= pairs; number++) {
+      progress(`pair ${number} of ${pairs}`);
+      // Each pair begins with the other one.
+      for (const isOn of number % 2 === 0 ? [true, false] : [false, true]) {
+        costs.add(isOn ? 'recording' : 'not recording', await turn(isOn));
       }
     }
+    load.close();
+    await server.process.stop();
     for (let run = 1; run <= settings.runs; run++) {
       progress(`run ${run} of ${settings.runs}, the recorder alone`);
       costs.add('the recorder alone', await costOfRecorder());
@@ -90,7 +85,8 @@ export const recording: Bench = {
         ...common,
         subject: 'recording',
         unit: '× without',
-        samples: exchanged(within.map((value, at) => value / (without[at] ?? Number.NaN))),
+        // Those of one pair belong together.
+        samples: within.map((value, at) => value / (without[at] ?? Number.NaN)),
         goals: [{ bound: 'at most', value: 1.05 }],
       },
       {
@@ -104,25 +100,6 @@ export const recording: Bench = {
     ] satisfies readonly Figure[];
   },
 };
-
-/** The geometric means of each two neighbours, in which what the order did cancels out. */
-function exchanged(ratios: readonly number[]): readonly number[] {
-  return ratios.flatMap((ratio, at) => (at % 2 === 0 ? Math.sqrt(ratio * (ratios[at + 1] ?? Number.NaN)) : []));
-}
-
-interface Runner {
-  readonly subject: Subject;
-  readonly load: Connections;
-  /** CPU seconds, between the turns too: what is written from time to time counts. */
-  cpu: number;
-}
-
-/** One server after another answers, each round in the opposite order. */
-async function takeTurns(runners: readonly Runner[], turns: number): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) {
-    for (const { load } of turn % 2 === 0 ? runners : runners.toReversed()) await load.ask(ASKED_IN_TURN);
-  }
-}
 
 /** Microseconds of CPU that the recorder takes for one request of 32 that run at a time. */
 async function costOfRecorder(): Promise<number> {
