@@ -87,6 +87,32 @@ describe('a first upstream that gives a blob wrongly', () => {
     await assertWhole(world);
   });
 
+  test('of a mixture of segments the one that was asked besides the first is given up', async (t) => {
+    const splitOf = () => ({ connections: 4, minSegment: 100_000, mostOfUpstream: 8 });
+    const world = await cacheWorld(t, { splitOf });
+    world.origin.addBlobs(LIBRARY, LAYER);
+    const front = new CuedBody();
+    const givenUp: string[] = [];
+    let isLying = true;
+    world.origin.deliver = ({ offset, end = LAYER.size - 1 }) => {
+      if (!isLying) return undefined;
+      const upstream = offset === 0 ? 'hot' : 'cold';
+      const wrong = bodyOf(Buffer.alloc(end + 1 - offset, 'W'));
+      return { upstream, giveUp: () => givenUp.push(upstream), size: LAYER.size, body: offset === 0 ? front : wrong };
+    };
+    const whole = await world.cache.blob(LIBRARY, LAYER.digest, {});
+    const part = await world.cache.blob(LIBRARY, LAYER.digest, { range: 'bytes=100000-' });
+    assert.equal((await drain(part.reader)).length, LAYER.size - 100_000);
+    const read = readUntilItEnds(whole.reader);
+    front.send(LAYER.bytes.subarray(0, 100_000));
+    const { bytes, error } = await read;
+    assert.match(String(error), /have the digest/);
+    assert.ok(bytes.length < LAYER.size);
+    assert.deepEqual(givenUp, ['cold']);
+    isLying = false;
+    await assertWhole(world);
+  });
+
   test('a size that no manifest confirms is not changed once it was told', async (t) => {
     const world = await cacheWorld(t);
     world.origin.addBlobs(LIBRARY, LAYER);

@@ -362,11 +362,14 @@ export class Download {
    * it while no follower has seen a byte. False: the transfer fails.
    */
   async #turnAway(source: OriginBlob, kind: string): Promise<boolean> {
-    const wrong = kind === 'invalid' ? (this.#first ?? source) : source;
-    if (wrong.giveUp === undefined) return false;
-    wrong.giveUp();
-    if (this.#refused.has(wrong.upstream)) return false;
-    this.#refused.add(wrong.upstream);
+    const first = this.#first ?? source;
+    // Of a mixture those are given up that were asked besides the first, which is the one that is trusted most.
+    const others = this.#segments?.sourcesBesides(first.upstream) ?? [];
+    const wrong = kind !== 'invalid' ? [source] : others.length > 0 ? others : [first];
+    if (wrong.every(({ giveUp }) => giveUp === undefined)) return false;
+    for (const { giveUp } of wrong) giveUp?.();
+    if (wrong.every(({ upstream }) => this.#refused.has(upstream))) return false;
+    for (const { upstream } of wrong) this.#refused.add(upstream);
     if (this.#isSeen) return kind !== 'invalid';
     // Answers may have begun with the size that the wrong one gave.
     if (this.#hasBegun && this.size !== this.#expectedSize) return false;

@@ -37,7 +37,7 @@ export class Segment {
   /** The end of what is being written. */
   #reach: number;
   #end: number;
-  #upstream = '';
+  #source: OriginBlob | undefined;
   #error: Error | undefined;
   #hasEnded = false;
   #heir: PromiseWithResolvers<OriginBlob | undefined> | undefined;
@@ -65,7 +65,12 @@ export class Segment {
 
   /** Name of the upstream that its bytes come from; empty until one has answered. */
   get upstream(): string {
-    return this.#upstream;
+    return this.#source?.upstream ?? '';
+  }
+
+  /** What it has read from last; undefined before the first answer. */
+  get source(): OriginBlob | undefined {
+    return this.#source;
   }
 
   /** Whether it waits for its first byte. */
@@ -142,7 +147,7 @@ export class Segment {
     const signal = this.#signal;
     const blob = await open({ offset: this.#position, end: this.#end - 1, partOnly: true, size, signal });
     const { upstream } = blob;
-    this.#upstream = upstream;
+    this.#source = blob;
     if (blob.offset === this.#position && (blob.size === undefined || blob.size === size)) return blob;
     blob.body.cancel();
     throw wrongBytes(`Asked ${upstream} for offset ${this.#position} of ${size} bytes and got another part`, upstream);
@@ -150,8 +155,8 @@ export class Segment {
 
   async #take(chunk: Buffer | undefined): Promise<void> {
     if (chunk === undefined) {
-      const message = `${this.#upstream} ended after ${this.#position} of ${this.#end} bytes`;
-      throw new OriginError(message, { kind: 'unavailable', upstream: this.#upstream });
+      const message = `${this.upstream} ended after ${this.#position} of ${this.#end} bytes`;
+      throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream });
     }
     const start = this.#position;
     // It may have been shortened during the read. What is behind its end belongs to another.

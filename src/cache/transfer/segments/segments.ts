@@ -61,6 +61,8 @@ export class Segments {
   /** A part that a client reads could not be had. */
   #failed = false;
   #most = 1;
+  /** One body of each upstream that bytes came from, by its name. */
+  readonly #sources = new Map<string, OriginBlob>();
 
   constructor(transfer: SegmentedTransfer, options: SegmentsOptions) {
     this.#transfer = transfer;
@@ -93,6 +95,11 @@ export class Segments {
   /** How much faster it was at best than with one connection; undefined where that is not known. */
   get gain(): number | undefined {
     return this.#most < 2 ? undefined : this.#growth.gain;
+  }
+
+  /** One body of each upstream that bytes came from, besides one. Which of them are right, no digest tells. */
+  sourcesBesides(upstream: string): readonly OriginBlob[] {
+    return [...this.#sources.values()].filter((source) => source.upstream !== upstream);
   }
 
   /** The first byte from a position on that the front does not have to fetch: it has come, or a segment fetches it. */
@@ -216,7 +223,8 @@ export class Segments {
       signal,
       open,
       write,
-      came: (_, piece) => {
+      came: ({ source }, piece) => {
+        if (source !== undefined) this.#sources.set(source.upstream, source);
         this.#extents.add(piece.start, piece.end);
         moved();
       },
