@@ -83,7 +83,8 @@ function Parts({ data, chosen }: { readonly data: Known; readonly chosen: TabNam
 
 /** Without the folder of a file: what differs from row to row is the end, which would be cut off. */
 function placeText(from: string): string {
-  return from.startsWith('/') ? from.slice(from.lastIndexOf('/') + 1) : from;
+  // Of a long name the end, where the line stands.
+  return from.slice(from.lastIndexOf('/') + 1).replace(/.+(?=.{21})/, '…');
 }
 
 function Options({ options }: { readonly options: readonly Option[] }): JSX.Element {
