@@ -106,11 +106,6 @@ export class Download {
     return this.#segments;
   }
 
-  /** Whether the head of the blob is known. */
-  get hasBegun(): boolean {
-    return this.#hasBegun;
-  }
-
   /** True when the file is whole and its digest is right. */
   get verified(): boolean {
     return this.#verified;

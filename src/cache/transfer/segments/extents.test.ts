@@ -63,11 +63,4 @@ describe('Extents', () => {
     assert.equal([...extents][0], first);
     assert.deepEqual(first, { start: 10, end: 1000 });
   });
-
-  test('are empty after clear()', () => {
-    const extents = new Extents();
-    extents.add(1, 5);
-    extents.clear();
-    assert.deepEqual([[...extents], extents.bytes, extents.count], [[], 0, 0]);
-  });
 });

@@ -6,7 +6,7 @@ export interface Extent {
 
 /** Which bytes of a file have come: sorted spans that neither overlap nor touch. */
 export class Extents {
-  #spans: { start: number; end: number }[] = [];
+  readonly #spans: { start: number; end: number }[] = [];
   #bytes = 0;
 
   /** Spans. */
@@ -51,11 +51,6 @@ export class Extents {
     if (first === undefined || first.start >= position) return;
     this.#bytes -= position - first.start;
     first.start = position;
-  }
-
-  clear(): void {
-    this.#spans = [];
-    this.#bytes = 0;
   }
 
   /** The end of the span that covers a position; the position where none does. */

@@ -166,11 +166,6 @@ export class Segments {
     await Promise.all(this.#running.map(({ segment }) => segment.ended));
   }
 
-  /** Forgets what has come. Once closed. */
-  clear(): void {
-    this.#extents.clear();
-  }
-
   #step(): void {
     const written = this.#transfer.written();
     const opening = this.#running.filter(({ segment }) => segment.isOpening).length;

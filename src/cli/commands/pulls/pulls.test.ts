@@ -332,25 +332,6 @@ describe('entrepot pulls --follow', () => {
     assert.match(err, /Waiting for the server, until Ctrl-C\.\nThe server answers again\.\n$/);
   });
 
-  test('says that pulls are not recorded, and which are not listed', async () => {
-    const off = await withServer(
-      () => ({ pulls: [], since: NOW, off: true }),
-      (dir) => say(dir, {}),
-    );
-    assert.deepEqual([off.code, off.out], [0, '']);
-    assert.match(off.err, /^No pulls are recorded, as admin\.record_pulls is false\. Set it to true and reload/);
-    const omitted = { pulls: 1200, from: NOW - 60_000, to: NOW };
-    const gap = await withServer(
-      () => ({ pulls: [pullOf('a')], since: NOW, omitted }),
-      (dir) => say(dir, { json: true }),
-    );
-    assert.match(gap.out, /^\{"id":"a",/);
-    assert.match(
-      gap.err,
-      /^1200 pulls are not listed, left out from 2026-11-29 11:59:00Z to 2026-11-29 12:00:00Z: too many/,
-    );
-  });
-
   test('fails where no server runs', async () => {
     const { output, said } = captureOutput();
     const dir = mkdtempSync(join(directory, 'none-'));
