@@ -67,6 +67,11 @@ export interface OpenBlobOptions extends BlobOptions {
   readonly end?: number | undefined;
   /** Rejects with `invalid` where an upstream sends the whole blob instead of the part, and asks the next. @default false */
   readonly partOnly?: boolean;
+  /**
+   * The same object for all requests of one transfer, and of no other: a URL that the upstream has signed for one of them serves
+   * the parts of the others. @default each is signed a URL of its own
+   */
+  readonly transfer?: object | undefined;
 }
 
 /** Which upstream answered, and whether it took a credential of ours. */

@@ -6,6 +6,7 @@ import { ANY, type ExchangeOptions, type UpstreamConnection } from './connection
 import { describeExchange, UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
+import type { RedirectTarget } from './redirect-target.ts';
 import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { withVia } from './with-via.ts';
 
@@ -19,6 +20,8 @@ export interface ChainOptions<T> extends Pick<ExchangeOptions<T>, 'send'> {
   readonly authorizer: Authorizer;
   /** Called with each answer of the upstream itself, and what the request was authorized by. */
   readonly onAnswer: (reply: HttpHead, authorization: Authorization | undefined) => void;
+  /** Begins where an earlier chain has ended, as if it had been redirected there now. @default at the upstream */
+  readonly from?: RedirectTarget | undefined;
 }
 
 /** Whether challenges to a request are answered: neither for an anonymous request nor over the operator's own header. */
@@ -60,7 +63,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   readonly #startedAt: number;
   #at: WrittenUrl;
   #addresses: AddressPolicy;
-  #redirects = 0;
+  #redirects: number;
   /** It has not left the upstream's own origin so far: only then are its credential and headers sent. */
   #isHome: boolean;
   /** Every answer so far came from outside the public internet. */
@@ -70,13 +73,14 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   #isAnnounced: boolean;
 
   constructor(request: AnyRequest, options: ChainOptions<T>) {
-    const { connection } = options;
+    const { connection, from } = options;
     this.#request = request;
     this.#options = options;
     this.#startedAt = connection.context.now();
-    this.#at = writtenUrlOf(request, connection);
-    this.#isHome = this.#at.url.origin === connection.url.origin;
-    this.#isPrivateNetwork = request.at?.privateNetwork ?? true;
+    this.#at = from === undefined ? writtenUrlOf(request, connection) : { url: from.url, target: from.target };
+    this.#redirects = from?.redirects ?? 0;
+    this.#isHome = from === undefined && this.#at.url.origin === connection.url.origin;
+    this.#isPrivateNetwork = from?.privateNetwork ?? request.at?.privateNetwork ?? true;
     this.#addresses = this.#addressesOf(this.#at.url, this.#isPrivateNetwork);
     this.#isAnnounced = request.body?.isAnnounced ?? false;
   }
@@ -96,11 +100,11 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   /** @returns the last answer of the chain */
   async run(): Promise<UpstreamResponse<T>> {
     const { scope, signal, via, anonymous = false, follow } = this.#request;
-    const { connection, authorizer, onAnswer } = this.#options;
+    const { connection, authorizer, onAnswer, from } = this.#options;
     const authorizes = mayAuthorize(this.#request, connection);
     if (authorizes && this.#isHome) this.#authorization = await authorizer.preemptive(scope, { signal, via });
     let answered = 0;
-    let isPrivate = false;
+    let isPrivate = from?.visibility === 'private';
     for (;;) {
       signal?.throwIfAborted();
       const reply = await this.#send();
@@ -125,7 +129,16 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       if (this.#isHome && !anonymous) isPrivate ||= connection.isIdentified || this.#authorization?.private === true;
       if (!isRedirect(reply.status) || follow?.(reply.status) === false || !this.#isRepeatable) {
         const visibility = isPrivate ? 'private' : 'public';
-        return { reply, ...this.#at, redirected: this.#redirects > 0, visibility, privateNetwork };
+        const redirects = this.#redirects;
+        const away = { ...this.#at, redirects, visibility, privateNetwork: this.#isPrivateNetwork } as const;
+        return {
+          reply,
+          ...this.#at,
+          redirected: redirects > 0,
+          visibility,
+          privateNetwork,
+          away: this.#isHome || redirects === 0 ? undefined : away,
+        };
       }
       await readRest(reply);
       this.#follow(reply, privateNetwork);

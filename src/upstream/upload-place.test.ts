@@ -27,6 +27,7 @@ function placed(
       redirected: false,
       visibility: 'private',
       privateNetwork,
+      away: undefined,
     },
     connection,
   );

@@ -1,6 +1,7 @@
 import type { Via } from '../lib/index.ts';
 import type { HttpHead, WrittenUrl } from '../net/index.ts';
 import type { UploadPlace, Visibility } from '../oci/index.ts';
+import type { RedirectTarget } from './redirect-target.ts';
 import type { SentBody } from './sent-body.ts';
 
 /**
@@ -55,6 +56,8 @@ export interface UpstreamResponse<T extends HttpHead> extends WrittenUrl {
   readonly visibility: Visibility;
   /** The chain never left the private network. */
   readonly privateNetwork: boolean;
+  /** Where the chain has left the upstream's origin: where another request can begin in its place. */
+  readonly away: RedirectTarget | undefined;
 }
 
 /** The token scope for pulls of a repository (distribution, "Token scope"). */

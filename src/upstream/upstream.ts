@@ -25,6 +25,7 @@ import {
   judgeError,
 } from './health/index.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
+import { type RedirectTarget, SharedTargets } from './redirect-target.ts';
 import { type AnyRequest, mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
 import { placeOf } from './upload-place.ts';
 import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
@@ -37,6 +38,8 @@ const WRONG_FOR_MS = 10 * 60_000;
 const GRANTED_FOR_MS = 10 * 60_000;
 
 type Send<T> = ExchangeOptions<T>['send'];
+
+const sendOpen: Send<HttpStream> = (client, httpRequest) => client.open(httpRequest);
 
 /**
  * One upstream of a registry: its health, its credentials, and the failures that its answers mean.
@@ -56,6 +59,8 @@ export class Upstream {
   readonly wrongBlobs: Recent;
   /** Whether it answers HEAD. */
   readonly heads: HeadSupport;
+  /** The redirects that the requests of a transfer share. */
+  readonly targets: SharedTargets;
   readonly #connection: UpstreamConnection;
   readonly #health: Health;
   /** The scopes of pushes that it has taken lately, or has challenged. */
@@ -71,6 +76,7 @@ export class Upstream {
     this.url = connection.url;
     this.wrongBlobs = new Recent({ most: 1000, lasts: WRONG_FOR_MS, now });
     this.heads = new HeadSupport(now);
+    this.targets = new SharedTargets(now);
     this.#connection = connection;
     this.#granted = new Recent({ most: 1000, lasts: GRANTED_FOR_MS, now });
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
@@ -101,8 +107,7 @@ export class Upstream {
   /** Leaves the answer's body to be read or cancelled. */
   async open(request: UpstreamRequest): Promise<UpstreamResponse<HttpStream>> {
     const permit = this.#health.admit(request.kind);
-    const send: Send<HttpStream> = (client, httpRequest) => client.open(httpRequest);
-    const answer = await this.#judged(permit, () => this.#ask(request, send));
+    const answer = await this.#judged(permit, () => this.#ask(request, sendOpen));
     const verdict = this.#verdict(answer);
     const { reply } = answer;
     if (verdict.kind !== 'answered' || (reply.status !== 200 && reply.status !== 206)) {
@@ -117,6 +122,14 @@ export class Upstream {
       left: () => permit.settle({ kind: 'nothing' }),
     });
     return { ...answer, reply: { ...reply, body } };
+  }
+
+  /**
+   * As {@link open}, but begins where an earlier request was redirected to. The upstream itself is not asked, so the answer says
+   * nothing about its health, and one that is down is no obstacle.
+   */
+  openAt(target: RedirectTarget, request: UpstreamRequest): Promise<UpstreamResponse<HttpStream>> {
+    return this.#run(request, { authorizer: this.#pool.first, send: sendOpen, from: target });
   }
 
   /**
@@ -247,13 +260,17 @@ export class Upstream {
 
   #run<T extends HttpReply | HttpStream>(
     request: AnyRequest,
-    { authorizer, send }: { readonly authorizer: Authorizer; readonly send: Send<T> },
+    {
+      authorizer,
+      send,
+      from,
+    }: { readonly authorizer: Authorizer; readonly send: Send<T>; readonly from?: RedirectTarget },
   ): Promise<UpstreamResponse<T>> {
     const countsPulls = request.kind === 'pull' || request.kind === 'check';
     const onAnswer = (reply: HttpHead, authorization: Authorization | undefined): void => {
       if (countsPulls && reply.status !== 401) this.#noteRateLimit(reply, { authorizer, authorization });
     };
-    return new RequestChain(request, { connection: this.#connection, authorizer, send, onAnswer }).run();
+    return new RequestChain(request, { connection: this.#connection, authorizer, send, onAnswer, from }).run();
   }
 
   /** What another credential may change: a 429 or a refusal, by the upstream itself or its token service. */

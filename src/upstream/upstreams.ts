@@ -130,10 +130,10 @@ class RegistryOrigin implements Origin {
   }
 
   openBlob({ repository }: Repository, digest: Digest, options: OpenBlobOptions = {}) {
-    const { signal, size, offset = 0, end, partOnly = false } = options;
+    const { signal, size, offset = 0, end, partOnly = false, transfer } = options;
     const isOnlyOne = this.#candidates('pull').length === 1;
     return this.#ask(
-      { need: 'pull', repository, digest, size, offset, end, partOnly, signal },
+      { need: 'pull', repository, digest, size, offset, end, partOnly, transfer, signal },
       async (upstream, asked) => {
         const giveUp = (): void => upstream.wrongBlobs.add(digest);
         try {

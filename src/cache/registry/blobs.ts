@@ -319,6 +319,8 @@ export class Blobs {
     const isTooLate = first?.ingest.isWhole === false;
     if (isTooLate) this.#running.setAside(digest);
     const key = first === undefined || isTooLate ? digest : behind(digest, hops);
+    // Opaque: its requests share what the upstream tells one of them.
+    const transfer = {};
     const ingest = new Ingest(
       {
         repository,
@@ -333,7 +335,7 @@ export class Blobs {
       },
       {
         open: async (options) => {
-          const blob = await (await how.origin()).openBlob(repository, digest, options);
+          const blob = await (await how.origin()).openBlob(repository, digest, { ...options, transfer });
           member ??= await this.#confirmed(repository, digest, blob);
           return blob;
         },

@@ -1,3 +1,4 @@
+import { abortable } from '../../lib/index.ts';
 import type { HttpStream } from '../../net/index.ts';
 import {
   type Digest,
@@ -7,8 +8,11 @@ import {
   type OriginBlobHead,
   parseContentRange,
 } from '../../oci/index.ts';
+import { UpstreamError } from '../error.ts';
+import type { RedirectTarget, SharedTarget } from '../redirect-target.ts';
 import type { Upstream } from '../upstream.ts';
 import { scopeOf, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
+import { watchBody } from '../watch-body.ts';
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
 
@@ -29,6 +33,8 @@ export interface BlobPartAsked extends BlobAsked {
   readonly end: number | undefined;
   /** The whole blob is refused where a part was asked for. @default false */
   readonly partOnly?: boolean;
+  /** Of which the request is a part; see `OpenBlobOptions`. */
+  readonly transfer?: object | undefined;
 }
 
 /** The size of the blob, by HEAD or, where that is or was refused, by a GET of its first byte. */
@@ -64,26 +70,75 @@ async function firstByte(upstream: Upstream, asked: BlobAsked): Promise<OriginBl
 /** Answers to a request with Range that may be about the Range alone. */
 const MAY_REFUSE_RANGE: ReadonlySet<number> = new Set([400, 403, 405, 406, 412, 416, 422, 501]);
 
+/** Steps before the registry is asked: the storage refuses, another request asks the registry, the storage refuses again. */
+const MOST_SHARED = 3;
+
 /**
- * Opens the blob's body, or a part of it. Redirects are followed again for each request, since a signed URL is valid for minutes
- * only: a storage that refuses one is asked again by way of the registry. Where Range is refused, or another part comes than
- * the requested one, the whole blob is opened and the part cut out of it; a host that refuses Range is not sent it again for
- * a while.
+ * Opens the blob's body, or a part of it. A part of a transfer is asked of the storage to which the registry has redirected an
+ * earlier request of it. Where the storage does not give that part, and for everything else, the registry is asked: a whole blob
+ * begins with its word that the right to pull still holds.
  *
  * @throws {UpstreamError} `invalid` where the whole blob does not contain the part either
  */
 export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promise<OriginBlob> {
+  const { transfer, signal } = asked;
   const range = rangeHeader(asked);
-  let opened = await tryOpen(upstream, asked, range);
+  const shared = transfer === undefined ? undefined : upstream.targets.of(transfer);
+  if (shared === undefined || range['range'] === undefined) return openByRegistry(upstream, asked, { range, shared });
+  for (let steps = 0; steps < MOST_SHARED; steps += 1) {
+    const target = shared.current;
+    if (target !== undefined) {
+      const opened = await openShared(upstream, asked, { range, shared, target });
+      if (opened !== undefined) return opened;
+    } else if (shared.renewal === undefined) break;
+    else await abortable(shared.renewal, signal);
+  }
+  return shared.renewing(() => openByRegistry(upstream, asked, { range, shared }));
+}
+
+interface How {
+  /** `Range`, or nothing. */
+  readonly range: Readonly<Record<string, string>>;
+  readonly shared: SharedTarget | undefined;
+}
+
+/** @returns undefined where the registry has to be asked: that the storage does not give the part says nothing about the blob */
+async function openShared(
+  upstream: Upstream,
+  asked: BlobPartAsked,
+  { range, shared, target }: How & { readonly shared: SharedTarget; readonly target: RedirectTarget },
+): Promise<OriginBlob | undefined> {
+  const opened = await tryOpen(upstream, asked, { range, shared, target }).catch(asUnopened);
   if (!('error' in opened)) return opened;
-  if (range['range'] === undefined) throw opened.error;
+  asked.signal?.throwIfAborted();
+  // The registry would lead to the same storage, which wants to be asked less.
+  if (opened.error instanceof UpstreamError && opened.error.kind === 'throttled') throw opened.error;
+  shared.drop(target);
+  return undefined;
+}
+
+/** An exchange that failed. @throws any error that is not about the upstream */
+function asUnopened(error: unknown): Pick<Unopened, 'error'> {
+  if (error instanceof UpstreamError) return { error };
+  throw error;
+}
+
+/**
+ * Opens the blob by way of the registry. A storage that refuses the URL that was signed is asked once more by way of the registry.
+ * Where Range is refused, or another part comes than the requested one, the whole blob is opened and the part cut out of it; a
+ * host that refuses Range is not sent it again for a while.
+ */
+async function openByRegistry(upstream: Upstream, asked: BlobPartAsked, how: How): Promise<OriginBlob> {
+  let opened = await tryOpen(upstream, asked, how);
+  if (!('error' in opened)) return opened;
+  if (how.range['range'] === undefined) throw opened.error;
   if (opened.isSignatureRefused) {
-    opened = await tryOpen(upstream, asked, range);
+    opened = await tryOpen(upstream, asked, how);
     if (!('error' in opened)) return opened;
   }
   const { mayHaveWhole, refusingHost, error } = opened;
   if (!mayHaveWhole || asked.partOnly === true) throw error;
-  const whole = await tryOpen(upstream, asked, {});
+  const whole = await tryOpen(upstream, asked, { ...how, range: {} });
   if ('error' in whole) throw whole.error;
   if (refusingHost !== undefined) upstream.rangeRefusals.add(refusingHost);
   return whole;
@@ -103,10 +158,10 @@ interface Unopened {
 async function tryOpen(
   upstream: Upstream,
   asked: BlobPartAsked,
-  headers: Readonly<Record<string, string>>,
+  { range, shared, target }: How & { readonly target?: RedirectTarget },
 ): Promise<OriginBlob | Unopened> {
-  const request = blobRequest('GET', asked, headers);
-  const answer = await upstream.open(request);
+  const request = blobRequest('GET', asked, range);
+  const answer = await (target === undefined ? upstream.open(request) : upstream.openAt(target, request));
   const { reply, redirected, url } = answer;
   const { status } = reply;
   if (status !== 200 && status !== 206) {
@@ -128,7 +183,13 @@ async function tryOpen(
     const error = upstream.invalid(request, part.wrong);
     return { error, mayHaveWhole: status === 206, isSignatureRefused: false, refusingHost: undefined };
   }
-  return { ...part, offset: asked.offset, upstream: upstream.name, visibility: answer.visibility };
+  const opened = { ...part, offset: asked.offset, upstream: upstream.name, visibility: answer.visibility };
+  const used = target ?? answer.away;
+  if (target === undefined) shared?.learn(used);
+  if (shared === undefined || used === undefined) return opened;
+  // Storages have been seen to send a head and no body: the registry may know a better one.
+  const broken = (): void => shared.drop(used);
+  return { ...opened, body: watchBody(part.body, { begun: () => {}, broken, left: () => {} }) };
 }
 
 export function blobRequest(
