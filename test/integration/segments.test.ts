@@ -171,6 +171,65 @@ describe('a large blob', () => {
     assert.ok((await mirror.get(path)).body.equals(layer.bytes));
   });
 
+  describe('of a registry that redirects to a signed URL', () => {
+    let hub: ScriptedUpstream;
+    const credentials = { username: 'me', password: 'correct-horse' };
+    before(async () => {
+      hub = await startScriptedUpstream({ personality: 'dockerHub', credentials });
+    });
+    after(() => hub.stop());
+    beforeEach(() => {
+      hub.heal();
+      hub.forget();
+    });
+
+    /** A layer that takes some seconds over one connection, and the server in front of it. */
+    async function stage() {
+      const repository = `signed/app-${(seed += 1)}`;
+      const image = buildImage({ seed: repository, layers: [8 * MB], architectures: ['amd64'] });
+      hub.add(image, repository, ['latest']);
+      const [layer] = platformOf(image, 'amd64').layers;
+      assert.ok(layer !== undefined);
+      hub.fault(layer.digest, { bytesPerSecond: RATE });
+      const mirror = await startMirror({
+        default_registry: 'hub',
+        registries: { hub: { upstreams: [{ url: hub.url, credentials }] } },
+        transfer: { min_segment: MB },
+      });
+      return { layer, path: `/v2/${repository}/blobs/${layer.digest}`, mirror };
+    }
+
+    /** Redirects of the registry to the layer. */
+    const signed = (digest: string) => hub.count({ at: 'registry', kind: 'blob', reference: digest, status: 307 });
+
+    test('asks the registry once for all its parts', async () => {
+      const { layer, path, mirror } = await stage();
+      await using _ = mirror;
+      assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+      assert.ok(hub.blobBodies(layer.digest).length >= 2, hub.journal());
+      assert.equal(signed(layer.digest), 1, hub.journal());
+      assert.deepEqual(hub.leaks(), []);
+    });
+
+    test('asks the registry once more where the storage refuses the URL', async () => {
+      const { layer, path, mirror } = await stage();
+      await using _ = mirror;
+      hub.fault({ at: 'cdn', kind: 'blob', reference: layer.digest }, { status: 403, after: 1, times: 1 });
+      assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+      assert.equal(hub.count({ at: 'cdn', reference: layer.digest, status: 403 }), 1, hub.journal());
+      assert.equal(signed(layer.digest), 2, hub.journal());
+    });
+
+    test('is whole where the storage refuses every URL but the first', async () => {
+      const { layer, path, mirror } = await stage();
+      await using _ = mirror;
+      hub.fault({ at: 'cdn', kind: 'blob', reference: layer.digest }, { status: 403, after: 1 });
+      const { status, body } = await mirror.get(path);
+      assert.equal(status, 200);
+      assert.ok(body.equals(layer.bytes), hub.journal());
+    });
+  });
+
   test('shows its connections while it comes', async () => {
     const { layer, path } = addLayer();
     upstream.fault(layer.digest, { bytesPerSecond: RATE });
