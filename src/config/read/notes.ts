@@ -10,6 +10,7 @@ import { noteHosting } from './hosted.ts';
 import { noteRepeated } from './repeated.ts';
 import { noteScheduled } from './schedules.ts';
 import { isVariable, oddityOf } from './secrets.ts';
+import { noteTransfers } from './transfers.ts';
 import { noteWebhooks } from './webhooks/index.ts';
 import { noteWideRanges } from './wide-ranges.ts';
 
@@ -45,6 +46,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteWideRanges(config, note);
   noteShadowed(config, note);
   noteIdleLimits(config, settings, note);
+  noteTransfers(config, settings, note);
   noteOwnHeaders(config, note);
   noteScheduled(config, note);
   noteWebhooks(config, note);
