@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { basename, extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { BuildOptions, Plugin } from 'esbuild';
-import { keylessTexts, readTexts, shortNames } from './console-words.ts';
+import { keylessTexts, namesToShorten, readTexts, ShortNames } from './console-words.ts';
 
 // The page of the console (ui/), made into one module that the program loads when the page is asked for.
 
@@ -28,14 +28,13 @@ export async function buildConsole(
 ): Promise<{ readonly inputs: readonly string[]; readonly bytes: number }> {
   const texts = await readTexts(join(root, 'ui/src/words'));
   // Which modules there are, the bundler says: it runs twice, in some tenths of a second.
-  const { metafile } = await build(optionsFor(root, { texts, shorter: {} }));
+  const { metafile } = await build(optionsFor(root, { texts, names: new ShortNames(new Set()) }));
   const inputs = Object.keys(metafile.inputs).filter((path) => existsSync(join(root, path)));
-  const sources = (foreign: boolean): readonly string[] =>
-    inputs
-      .filter((path) => path.includes('node_modules/') === foreign)
-      .map((path) => readFileSync(join(root, path), 'utf8'));
-  const shorter = shortNames(texts.get('en') ?? {}, { own: sources(false), foreign: sources(true) });
-  const { outputFiles } = await build(optionsFor(root, { texts, shorter }));
+  const own = inputs
+    .filter((path) => !path.includes('node_modules/'))
+    .map((path) => readFileSync(join(root, path), 'utf8'));
+  const names = new ShortNames(namesToShorten(texts.get('en') ?? {}, own));
+  const { outputFiles } = await build(optionsFor(root, { texts, names }));
   const built = outputFiles.map(({ path, contents }) => ({ name: basename(path), bytes: Buffer.from(contents) }));
   const icon = readFileSync(join(root, 'ui/icon.svg'));
   const files = [...built, { name: `icon-${hashOf(icon).slice(0, 10)}.svg`, bytes: icon }];
@@ -77,7 +76,6 @@ export async function buildConsole(
 }
 
 function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): PageOptions {
-  const names = Object.keys(words.shorter);
   return {
     absWorkingDir: root,
     entryPoints: { console: 'ui/src/main.tsx' },
@@ -85,8 +83,7 @@ function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): Pa
     bundle: true,
     // The texts of each language are in a file of their own.
     splitting: true,
-    plugins: [keylessTexts(join(root, 'ui/src/words'), words), shortElements],
-    ...(names.length > 0 && { mangleProps: new RegExp(`^(?:${names.join('|')})$`), mangleCache: { ...words.shorter } }),
+    plugins: [keylessTexts(join(root, 'ui/src/words'), words), shortSource(words.names)],
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     format: 'esm',
@@ -109,18 +106,22 @@ function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): Pa
 }
 
 /**
- * Writes elements as calls of `h`, whose children are arguments. The calls that `jsx: 'automatic'` makes name them, and are longer.
+ * Calls texts by their short names, and writes elements as calls of `h`, whose children are arguments. The calls that `jsx: 'automatic'`
+ * makes name them, and are longer.
  */
-const shortElements: Plugin = {
-  name: 'short-elements',
-  setup(build) {
-    build.onLoad({ filter: /\.tsx$/ }, ({ path }) => ({
-      // In the first line, so that faults keep their place.
-      contents: `import { Fragment as JsxFragment, h as jsxElement } from 'preact';${readFileSync(path, 'utf8')}`,
-      loader: 'tsx',
-    }));
-  },
-};
+function shortSource(names: ShortNames): Plugin {
+  // In the first line, so that faults keep their place.
+  const elements = "import { Fragment as JsxFragment, h as jsxElement } from 'preact';";
+  return {
+    name: 'short-source',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]ui[\\/]src[\\/].*\.tsx?$/ }, ({ path }) => {
+        const source = names.inSource(readFileSync(path, 'utf8'));
+        return path.endsWith('x') ? { contents: elements + source, loader: 'tsx' } : { contents: source, loader: 'ts' };
+      });
+    },
+  };
+}
 
 const TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',

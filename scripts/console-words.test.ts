@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EN } from '../ui/src/words/en.ts';
-import { keysOf, withoutKeys } from '../ui/src/words/keyed.ts';
+import { keyed, keysOf, type Texts, withoutKeys } from '../ui/src/words/keyed.ts';
 import { ZH } from '../ui/src/words/zh.ts';
-import { shortNames, sourceOf } from './console-words.ts';
+import { namesToShorten, ShortNames, sourceOf } from './console-words.ts';
 
 // The build writes each text as source. One that used something beside its arguments would fail in the page alone.
 for (const [language, texts] of Object.entries({ en: EN, zh: ZH })) {
@@ -31,10 +31,42 @@ test('what is no text is refused', () => {
   assert.throws(() => sourceOf(12), TypeError);
 });
 
-test('a text gets a short name where the page reads it as w.name, and its name stands nowhere else', () => {
-  const texts = {
-    images: { mine: '1', field: '2', foreign: '3', listed: '4', unread: '5', state: { kind: '6' }, kind: '7' },
-  };
-  const own = ["w.mine(w.field); answer.field; w.foreign; TABS = ['listed']; w.listed; w.kind; w.state[answer.is]"];
-  assert.deepEqual(shortNames(texts, { own, foreign: ['element.foreign'] }), { mine: '$0' });
+const TEXTS = {
+  images: { mine: '1', kind: '2', unread: '3', picked: '4', homes: { hosted: '5' }, both: '6', state: '7', named: '8' },
+  table: { both: '9', rows: '10' },
+  pulls: { state: { ok: '11' }, mine: '12', own: '13' },
+};
+const PAGE = [
+  'const { images: w } = words.value; w.mine(w.kind); answer.unread; w.both; w.state; w.homes[answer.is]; w.named',
+  'const { pulls: w, table } = words.value; table.rows; w.mine; words.value.pulls.own',
+  'const { picked, named } = words.value.images;',
+];
+
+test('a text gets a short name where the page reads it by its name alone', () => {
+  assert.deepEqual([...namesToShorten(TEXTS, PAGE)].sort(), ['kind', 'mine', 'own']);
+});
+
+for (const source of ['w[name]', 'const { mine } = w;']) {
+  test(`a page with ${source} is not built`, () => {
+    assert.throws(() => namesToShorten(TEXTS, [source]), { name: 'TypeError', message: /belong in a group/ });
+  });
+}
+
+test('the page and its texts agree on the short names', () => {
+  const names = new ShortNames(namesToShorten(TEXTS, PAGE));
+  const { keys, packed } = names.pack(keysOf(TEXTS));
+  assert.deepEqual(packed, {
+    images: { '': '2 unread picked both state named', homes: 'hosted' },
+    table: 'both rows',
+    pulls: { '': '1 $0', state: 'ok' },
+  });
+  const { images, pulls } = keyed(packed, withoutKeys(keys, TEXTS)) as Readonly<Record<string, Texts>>;
+  assert.equal(
+    names.inSource('w.mine(w.kind, w.both, words.value.pulls.own, answer.mine)'),
+    'w.$0(w.$1, w.both, words.value.pulls.$2, answer.mine)',
+  );
+  assert.deepEqual(
+    [images?.['$0'], images?.['$1'], images?.['both'], pulls?.['$2'], pulls?.['$0']],
+    ['1', '2', '6', '13', '12'],
+  );
 });

@@ -22,23 +22,17 @@ export async function readTexts(folder: string): Promise<ReadonlyMap<string, Tex
  * ui/src/words/load.ts.
  *
  * @param folder ui/src/words
- * @param shorter what to call names instead
+ * @param names which texts are called by short names
  */
 export function keylessTexts(
   folder: string,
-  {
-    texts,
-    shorter,
-  }: { readonly texts: ReadonlyMap<string, Texts>; readonly shorter: Readonly<Record<string, string>> },
+  { texts, names }: { readonly texts: ReadonlyMap<string, Texts>; readonly names: ShortNames },
 ): Plugin {
-  const keys = keysOf(texts.get('en') ?? {});
+  const { keys, packed } = names.pack(keysOf(texts.get('en') ?? {}));
   return {
     name: 'keyless-texts',
     setup(build) {
-      build.onLoad({ filter: /[\\/]words[\\/]load\.ts$/ }, () => ({
-        contents: loader(renamed(keys, shorter)),
-        resolveDir: folder,
-      }));
+      build.onLoad({ filter: /[\\/]words[\\/]load\.ts$/ }, () => ({ contents: loader(packed), resolveDir: folder }));
       build.onResolve({ filter: /^texts:/ }, ({ path }) => ({ path: path.slice('texts:'.length), namespace: 'texts' }));
       build.onLoad({ filter: /.*/, namespace: 'texts' }, ({ path }) => ({
         contents: `export default [${withoutKeys(keys, texts.get(path) ?? {})
@@ -49,46 +43,95 @@ export function keylessTexts(
   };
 }
 
-function renamed(keys: Keys, shorter: Readonly<Record<string, string>>): Keys {
-  if (typeof keys === 'string') {
-    return keys
-      .split(' ')
-      .map((key) => shorter[key] ?? key)
-      .join(' ');
+/** How the page reads a text: of a section that it calls `w`, or by the section's name. */
+const READS = /(\bw|\bwords\.value\.\w+)\.(\w+)\b/g;
+
+/** Short names of texts, as the page is built with them. */
+export class ShortNames {
+  readonly #short = new Map<string, string>();
+  readonly #names: ReadonlySet<string>;
+
+  /** @param names the texts that get one */
+  constructor(names: ReadonlySet<string>) {
+    this.#names = names;
   }
-  return Object.fromEntries(Object.entries(keys).map(([group, each]) => [group, renamed(each, shorter)]));
+
+  /**
+   * The keys in an order in which they take the least room, and what of them is in the page: of short names that follow each other
+   * their number. Groups in a section keep their names, and so do the texts in them: which of them is read, the server may say.
+   */
+  pack(keys: Keys): { readonly keys: Keys; readonly packed: Keys } {
+    const packs = Object.entries(keys).map(([section, each]) => {
+      if (typeof each === 'string') return { section, ...this.#packNames(each) };
+      const { keys: names, packed } = this.#packNames(each[''] as string);
+      return { section, keys: { ...each, '': names }, packed: { ...each, '': packed } };
+    });
+    return {
+      keys: Object.fromEntries(packs.map(({ section, keys: each }) => [section, each])),
+      packed: Object.fromEntries(packs.map(({ section, packed }) => [section, packed])),
+    };
+  }
+
+  #packNames(names: string): { readonly keys: string; readonly packed: string } {
+    const all = names.split(' ');
+    const first = all.filter((name) => this.#names.has(name) && !this.#short.has(name));
+    for (const name of first) this.#short.set(name, `$${this.#short.size.toString(36)}`);
+    const rest = all.filter((name) => !first.includes(name));
+    const packed = rest.map((name) => this.#short.get(name) ?? name);
+    return {
+      keys: [...first, ...rest].join(' '),
+      packed: [...(first.length > 0 ? [String(first.length)] : []), ...packed].join(' '),
+    };
+  }
+
+  /** What a module reads, by the short names. To be called after {@link pack}. */
+  inSource(source: string): string {
+    return source.replaceAll(READS, (read, of: string, name: string) => {
+      const short = this.#short.get(name);
+      return short === undefined ? read : `${of}.${short}`;
+    });
+  }
 }
 
 /**
- * Short names for the texts that the page reads as `w.name` and in no other way. A name that stands anywhere else may be one of the API,
- * of the document or of a list by which texts are chosen, and stays.
+ * The texts that can have short names: the page reads them as `w.name` or `words.value.section.name`, and in no other way. Those of a
+ * section that it reads by other means stay, and so do the names of groups: what a name chooses is in a group.
  *
  * @param own the modules of the page, without those of the texts
- * @param foreign those of packages
+ * @throws {TypeError} for a text of `w` that is not read by its name
  */
-export function shortNames(
-  texts: Texts,
-  { own, foreign }: { readonly own: readonly string[]; readonly foreign: readonly string[] },
-): Readonly<Record<string, string>> {
+export function namesToShorten(texts: Texts, own: readonly string[]): ReadonlySet<string> {
   const page = own.join('\n');
-  const read = new Set(Array.from(page.matchAll(/\bw\.(\w+)/g), ([, name]) => name ?? ''));
-  const others = new Set([page.replaceAll(/\bw\.\w+/g, ''), ...foreign].flatMap((text) => text.match(/[\w$]+/g) ?? []));
-  const sections = Object.values(texts).filter(isGroup);
-  // Groups keep their names, and so do the texts in them: which of them is read, the server may say.
-  for (const [group, texts] of sections.flatMap(Object.entries)) {
-    if (isGroup(texts)) for (const name of [group, ...Object.keys(texts)]) others.add(name);
+  const unnamed = /\bw\[[^\n]*|[^\n]*\} = w\b/.exec(page);
+  if (unnamed !== null) throw new TypeError(`${unnamed[0]}: texts that a name chooses belong in a group`);
+  const stays = new Set(
+    Array.from(page.matchAll(/\bwords\.value\.(\w+)\[/g), ([, section]) => section ?? '').flatMap(namesIn),
+  );
+  for (const [, list = '', section] of page.matchAll(/\{([^{}]*)\} = words\.value(?:\.(\w+))?/g)) {
+    for (const part of list.split(',').map((each) => each.trim())) {
+      const [name = ''] = part.split(':', 1);
+      const others = section !== undefined ? [name] : /: w$/.test(part) ? [] : namesIn(name);
+      for (const each of others) stays.add(each);
+    }
   }
-  const names = new Set(sections.flatMap(Object.keys).filter((name) => read.has(name) && !others.has(name)));
-  return Object.fromEntries([...names].map((name, at) => [name, `$${at.toString(36)}`]));
+  const sections = Object.values(texts).filter(isGroup);
+  for (const section of sections) for (const name of Object.keys(section)) if (isGroup(section[name])) stays.add(name);
+  const read = Array.from(page.matchAll(READS), ([, , name]) => name ?? '');
+  const names = new Set(sections.flatMap((section) => Object.keys(section)));
+  return new Set(read.filter((name) => names.has(name) && !stays.has(name)));
+
+  function namesIn(section: string): readonly string[] {
+    return Object.keys(texts[section] ?? {});
+  }
 }
 
-function loader(keys: Keys): string {
+function loader(packed: Keys): string {
   const entries = Object.keys(LANGUAGES).map(
     (language) => `${language}: async () => keyed(KEYS, (await import('texts:${language}')).default),`,
   );
   return [
     "import { keyed } from './keyed.ts';",
-    `const KEYS = ${JSON.stringify(keys)};`,
+    `const KEYS = ${JSON.stringify(packed)};`,
     'export const LOADERS = {',
     ...entries,
     '};',

@@ -7,7 +7,7 @@ import { PATHS } from './paths.ts';
 // The API of the server, by the definitions of the server: the types are those of src/admin.
 
 type Operations = typeof OPERATIONS;
-export type OperationKey = keyof typeof PATHS & keyof Operations;
+export type OperationKey = keyof Operations;
 type HandlerOf<Key extends OperationKey> = Operations[Key]['handle'];
 type InputOf<Key extends OperationKey> = Parameters<HandlerOf<Key>>[0];
 /** What the server fills in where it is absent. */
@@ -60,12 +60,16 @@ export async function read<Key extends OperationKey>(
     for (const each of Array.isArray(value) ? value : [value]) parameters.append(name, String(each));
   }
   const search = parameters.toString();
-  return (await send(`${PATHS[key]}${search === '' ? '' : `?${search}`}`, { signal: signal ?? null })) as Answer<Key>;
+  return (await send(`${pathOf(key)}${search === '' ? '' : `?${search}`}`, { signal: signal ?? null })) as Answer<Key>;
 }
 
 /** Changes something, by POST; a dry run too. @throws {ApiError} */
 export async function change<Key extends OperationKey>(key: Key, input: Asked<Key>): Promise<Answer<Key>> {
-  return (await send(PATHS[key], { method: 'POST', body: JSON.stringify(input) })) as Answer<Key>;
+  return (await send(pathOf(key), { method: 'POST', body: JSON.stringify(input) })) as Answer<Key>;
+}
+
+function pathOf(key: OperationKey): string {
+  return PATHS[key] ?? key;
 }
 
 /** Asks who this browser is. */

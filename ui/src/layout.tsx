@@ -176,10 +176,10 @@ async function leave(): Promise<void> {
 }
 
 function ThemeButton(): JSX.Element {
-  const { theme: w } = words.value;
+  const { theme: names } = words.value;
   const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] as Theme;
   const icons = { auto: 'contrast', light: 'sun', dark: 'moon' } as const;
-  const label = `${w.choose}: ${w[theme.value]}`;
+  const label = `${names.choose}: ${names[theme.value]}`;
   return <IconButton icon={icons[theme.value]} size={20} label={label} act={() => (theme.value = next)} />;
 }
 

@@ -39,7 +39,7 @@ export function Access({ rest }: ViewProps): JSX.Element {
                 label={w.sections}
                 chosen={chosen}
                 choose={(tab) => navigate(tab === 'users' ? 'access' : `access/${tab}`)}
-                tabs={TABS.map((name) => ({ name, title: w[name] }))}
+                tabs={TABS.map((name) => ({ name, title: w.tabs[name] }))}
               >
                 {chosen === 'users' && <UserList />}
                 {chosen === 'tokens' && <TokenList />}

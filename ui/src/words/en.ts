@@ -142,8 +142,10 @@ export const EN = {
     waiting: (count: string) => `${count} waiting`,
     warnings: (count: number, text: string) =>
       count === 1 ? '1 warning about the configuration' : `${text} warnings about the configuration`,
-    warm: 'Fetching into the cache',
-    copy: 'Copying',
+    jobs: {
+      warm: 'Fetching into the cache',
+      copy: 'Copying',
+    },
     warmImages: (done: string, all: string) => `${done} of ${all} images`,
     warmCancel: 'Stop',
     warmCancelled: 'Stopped',
@@ -233,8 +235,10 @@ export const EN = {
     purpose: { api: 'API', blob: 'Blob', token: 'Token', redirect: 'Redirect' },
     omitted: (count: string) => `${count} more requests are counted and not listed.`,
     lost: 'connection lost',
-    manifest: 'Manifest',
-    blob: 'Blob',
+    kinds: {
+      manifest: 'Manifest',
+      blob: 'Blob',
+    },
     id: 'Request id',
     details: 'Details',
   },

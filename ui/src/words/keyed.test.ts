@@ -9,6 +9,22 @@ test('the keys of texts are names, and groups of them', () => {
   assert.equal(keysOf({ b: '1', a: '2' }), 'b a');
 });
 
+test('a number stands for as many short names', () => {
+  const texts = Array.from({ length: 40 }, (_, at) => String(at));
+  const built = keyed({ '': '2 name', a: '36 $1' }, texts);
+  assert.deepEqual({ ...built, a: undefined }, { $0: '0', $1: '1', name: '2', a: undefined });
+  const { a } = built;
+  assert.deepEqual(
+    [
+      Object.keys(a as object).length,
+      ...Object.entries(a as object)
+        .filter(([name]) => ['$2', '$11', '$1'].includes(name))
+        .flat(),
+    ],
+    [37, '$2', '3', '$11', '38', '$1', '39'],
+  );
+});
+
 for (const [language, texts] of Object.entries({ en: EN, zh: ZH })) {
   test(`the texts in ${language} are the same when their keys are taken off by those of English and put back`, () => {
     const keys = keysOf(EN);

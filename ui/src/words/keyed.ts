@@ -1,7 +1,10 @@
 // The texts of a language without their keys. Both languages have the same keys, so that the page holds them once: the build
 // (scripts/console-words.ts) takes them off, and the page puts them back.
 
-/** The names of texts, with a space between them; or groups of names, and under `''` the texts beside them. */
+/**
+ * The names of texts, with a space between them; or groups of names, and under `''` the texts beside them. A number stands for as
+ * many short names, which are `$0`, `$1` and so on, in base 36.
+ */
 export type Keys = string | { readonly [group: string]: Keys };
 
 /** Texts by their names, and groups of them. */
@@ -28,12 +31,19 @@ export function withoutKeys(keys: Keys, texts: Texts): readonly unknown[] {
 /** Undoes {@link withoutKeys}. */
 export function keyed(keys: Keys, texts: readonly unknown[]): Texts {
   let at = 0;
+  let short = 0;
   const build = (of: Keys): Texts => {
     const built: Record<string, unknown> = {};
     if (typeof of === 'string') {
-      for (const key of of.split(' ')) {
+      const add = (key: string): void => {
         built[key] = texts[at];
         at += 1;
+      };
+      for (const key of of.split(' ')) {
+        const more = Number(key);
+        // A name is no number.
+        if (Number.isNaN(more)) add(key);
+        else for (const end = short + more; short < end; short += 1) add(`$${short.toString(36)}`);
       }
     } else {
       for (const group in of) {

@@ -20,7 +20,7 @@ const TONES: Readonly<Record<Verdict['verdict'], Tone>> = { allowed: 'good', 'if
 
 /** Asks which rule decides. */
 export function AskRules(): JSX.Element {
-  const { access: w, images } = words.value;
+  const { access: w } = words.value;
   const action = useSignal<Question['action']>('pull');
   const found = useSignal<{ readonly verdict?: Verdict; readonly error?: string } | undefined>(undefined);
   const ask = async (event: SubmitEvent): Promise<void> => {
@@ -35,7 +35,7 @@ export function AskRules(): JSX.Element {
     }
   };
   return (
-    <Section title={w.ask}>
+    <Section title={w.tabs.ask}>
       <p class="quiet">{w.askText}</p>
       <form class="toolbar ask" onSubmit={(event) => void ask(event)}>
         <Field label={w.who}>
@@ -47,7 +47,7 @@ export function AskRules(): JSX.Element {
               required
               maxLength={200}
               defaultValue="anonymous"
-              title={images.whoHint.replaceAll('`', '')}
+              title={words.value.images.whoHint.replaceAll('`', '')}
             />
           )}
         </Field>

@@ -83,7 +83,7 @@ function Requests({
   return (
     <>
       <PlainTable
-        label={w.audit}
+        label={w.tabs.audit}
         titles={[w.who, w.action, w.on, w.requests, w.last]}
         rows={rows.slice(0, SHOWN).map(({ principal, action, target, requests, lastAt }) => ({
           key: `${principal} ${action} ${target}`,

@@ -13,12 +13,12 @@ export function RuleList({ known }: { readonly known: Answer<'accessRules'> }): 
   return (
     <>
       {audit && <Note text={w.auditOn} />}
-      <Section title={w.rules}>
+      <Section title={w.tabs.rules}>
         {rules.length === 0 ? (
           <p class="quiet">{w.noRules}</p>
         ) : (
           <PlainTable
-            label={w.rules}
+            label={w.tabs.rules}
             titles={[w.rule, w.who, w.may, w.on, w.place]}
             rows={rules.map(({ who, may, on, private: isPrivate, place }, at) => ({
               key: String(at),

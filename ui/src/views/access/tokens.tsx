@@ -37,7 +37,7 @@ export function TokenList(): JSX.Element {
   const created = useSignal<Created | undefined>(undefined);
   return (
     <Section
-      title={w.tokens}
+      title={w.tabs.tokens}
       {...(mayChange() && {
         aside: (
           <Button look="button button-main" act={() => (isCreating.value = true)}>
@@ -52,7 +52,7 @@ export function TokenList(): JSX.Element {
             <p class="quiet">{w.noTokens}</p>
           ) : (
             <PlainTable
-              label={w.tokens}
+              label={w.tabs.tokens}
               titles={[w.name, w.state, w.owner, w.may, w.on, w.expires, w.used]}
               rows={all.map((token) => rowOf(token, () => (revoking.value = token.name)))}
             />

@@ -41,7 +41,7 @@ export function UserList(): JSX.Element {
   };
   return (
     <Section
-      title={w.users}
+      title={w.tabs.users}
       {...(mayChange() && {
         aside: (
           <Button look="button button-main" act={() => ask({ kind: 'add' })}>
@@ -56,7 +56,7 @@ export function UserList(): JSX.Element {
             <p class="quiet">{w.noUsers}</p>
           ) : (
             <PlainTable
-              label={w.users}
+              label={w.tabs.users}
               titles={[w.name, w.state, w.origin, w.passwordSet]}
               rows={all.map((user) =>
                 rowOf(user, { ask, setDisabled: (disabled) => void setDisabled(user.name, disabled) }),

@@ -62,7 +62,7 @@ function Branch({
             </span>
             <span class="tree-type">{shortType(mediaType)}</span>
             <span class="number">{bytes === undefined ? '' : formats.value.bytes(bytes)}</span>
-            <Badge tone={stored ? 'good' : 'quiet'} text={stored ? w.nodeStored : w.nodeMissing} />
+            <Badge tone={stored ? 'good' : 'quiet'} text={stored ? w.nodes.stored : w.nodes.missing} />
           </div>
         </li>
       ))}
@@ -76,7 +76,7 @@ function TreeNode({ name, node }: { readonly name: string; readonly node: Node }
   const isOpen = useSignal(false);
   const { digest, mediaType, artifactType, platform, stored, complete, bytes, storedBytes } = node;
   const title = platform ?? (artifactType === undefined ? undefined : shortType(artifactType)) ?? shortType(mediaType);
-  const state = complete ? 'nodeStored' : stored || storedBytes > 0 ? 'nodePartial' : 'nodeMissing';
+  const state = complete ? 'stored' : stored || storedBytes > 0 ? 'partial' : 'missing';
   return (
     <li>
       <div class="tree-row">
@@ -100,7 +100,7 @@ function TreeNode({ name, node }: { readonly name: string; readonly node: Node }
         </span>
         <span class="tree-type">{platform === undefined ? '' : shortType(mediaType)}</span>
         <span class="number">{sizeText(bytes, storedBytes, complete)}</span>
-        <Badge tone={complete ? 'good' : 'quiet'} text={w[state]} />
+        <Badge tone={complete ? 'good' : 'quiet'} text={w.nodes[state]} />
       </div>
       {isOpen.value && <Below name={name} digest={digest} />}
     </li>
@@ -120,7 +120,7 @@ function Below({ name, digest }: { readonly name: string; readonly digest: strin
       {children.length + layers.length > 0 && <Branch name={name} nodes={children} layers={layers} />}
       {referrers.length > 0 && (
         <>
-          <p class="label tree-label">{w.referrers}</p>
+          <p class="label tree-label">{w.tabs.referrers}</p>
           <Branch name={name} nodes={referrers} layers={[]} />
         </>
       )}

@@ -38,7 +38,7 @@ export function History({
           if (moves.length === 0) return <p class="quiet">{w.noHistory}</p>;
           return (
             <PlainTable
-              label={w.history}
+              label={w.tabs.history}
               titles={[w.seen, w.digest, w.from, w.parts]}
               rows={moves.map((move) => rowOf(move, { home, rollBack: () => (rollingBack.value = move) }))}
             />

@@ -44,7 +44,7 @@ export function Image({ image }: { readonly image: string }): JSX.Element {
       </Loaded>
       {actions.dialog}
       {data.data === undefined && data.error !== undefined && (
-        <Section title={words.value.images.explain}>
+        <Section title={words.value.images.tabs.explain}>
           <Explanation image={image} />
         </Section>
       )}
@@ -137,7 +137,7 @@ function ImageParts({
           choose={(tab) => setQuery({ tab: tab === 'contents' ? undefined : tab })}
           tabs={shown.map((tab) => ({
             name: tab,
-            title: tab === 'referrers' ? `${w.referrers} ${formats.value.number(referrers.length)}` : w[tab],
+            title: tab === 'referrers' ? `${w.tabs.referrers} ${formats.value.number(referrers.length)}` : w.tabs[tab],
           }))}
         >
           {chosen === 'contents' && <Contents name={name} data={data} />}

@@ -31,7 +31,7 @@ export function JobsNow({ kind }: { readonly kind: Kind }): JSX.Element | null {
   const all = jobs.data?.jobs ?? [];
   if (all.length === 0) return null;
   return (
-    <Section title={words.value.now[kind]}>
+    <Section title={words.value.now.jobs[kind]}>
       <ul class="flows">
         {all.map((job) => (
           <Row key={job.id} job={job} kind={kind} />

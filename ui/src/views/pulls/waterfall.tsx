@@ -51,7 +51,7 @@ function Fall({ request, span }: { readonly request: Request; readonly span: Spa
       <summary>
         <span class="fall-name" title={reference}>
           {method === 'HEAD' && 'HEAD '}
-          {w[kind]} <code>{shortDigest(reference)}</code>
+          {w.kinds[kind]} <code>{shortDigest(reference)}</code>
         </span>
         <span class="fall-tags">
           <Badge tone={toneOf(request)} text={text} />
