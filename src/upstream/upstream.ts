@@ -27,7 +27,7 @@ import {
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { type AnyRequest, mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
 import { placeOf } from './upload-place.ts';
-import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
+import type { PushRequest, RequestKind, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { watchBody } from './watch-body.ts';
 
 /** How long an upstream that gave a wrong blob is asked for it after the others. */
@@ -82,6 +82,11 @@ export class Upstream {
   /** The hosts of its blobs that do not know Range. */
   get rangeRefusals(): Recent {
     return this.#connection.rangeRefusals;
+  }
+
+  /** Whether a request of a kind would fail at once, as the upstream is known to be down or throttles. Makes no request. */
+  refuses(kind: RequestKind): boolean {
+    return this.#health.refuses(kind);
   }
 
   /** Reads the answer's body whole: at most `maxBytes`, else the answer is `invalid`. */
