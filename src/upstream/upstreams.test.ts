@@ -303,7 +303,10 @@ describe('the upstreams of a blob', () => {
       return upstream;
     };
     return {
-      ...{ hot, cold, upstreams, open },
+      hot,
+      cold,
+      upstreams,
+      open,
       [Symbol.asyncDispose]: async () => {
         await upstreams[Symbol.asyncDispose]();
         await Promise.all([hot.stop(), cold.stop()]);

@@ -220,11 +220,15 @@ class RegistryOrigin implements Origin {
     }
     const candidates = this.#candidates(need);
     const ordered = digest === undefined ? candidates : rightFirst(candidates, (each) => each.wrongBlobs.since(digest));
-    return failOver(chosen(ordered, asked), (upstream) => ask(upstream, { ...asked, via, repository: nameAt(upstream, repository) }), {
-      registry,
-      telemetry,
-      signal,
-    });
+    return failOver(
+      chosen(ordered, asked),
+      (upstream) => ask(upstream, { ...asked, via, repository: nameAt(upstream, repository) }),
+      {
+        registry,
+        telemetry,
+        signal,
+      },
+    );
   }
 
   #viaOf(repository: string): Via | undefined {

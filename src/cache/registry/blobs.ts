@@ -4,6 +4,7 @@ import {
   isManifestType,
   isOriginFailure,
   OciError,
+  type Origin,
   type OriginBlob,
   type OriginBlobHead,
   type OriginSource,
@@ -319,6 +320,7 @@ export class Blobs {
     const isTooLate = first?.ingest.isWhole === false;
     if (isTooLate) this.#running.setAside(digest);
     const key = first === undefined || isTooLate ? digest : behind(digest, hops);
+    let upstreams: Origin | undefined;
     const ingest = new Ingest(
       {
         repository,
@@ -333,10 +335,12 @@ export class Blobs {
       },
       {
         open: async (options) => {
-          const blob = await (await how.origin()).openBlob(repository, digest, options);
+          upstreams = await how.origin();
+          const blob = await upstreams.openBlob(repository, digest, options);
           member ??= await this.#confirmed(repository, digest, blob);
           return blob;
         },
+        upstreams: () => upstreams?.upstreamsOf(digest) ?? [],
         begin: () => store.begin(),
         mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),
