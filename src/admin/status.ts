@@ -33,12 +33,24 @@ export const upstreamStatus = z.object({
 /** The health of one upstream. Times are milliseconds since 1970. */
 export type UpstreamStatus = z.infer<typeof upstreamStatus>;
 
+const transferUpstream = z.object({
+  upstream: z.string().describe('Its name.'),
+  connections: z.number().describe('Connections to it now.'),
+  bytes: z.number().describe('Bytes that it has delivered.'),
+  bytesPerSecond: z.number().describe('Of all connections to it, over about the last second; 0 before it is known.'),
+});
+
 export const transferStatus = z.object({
   id: z.string(),
   registry: z.string(),
   repository: z.string(),
   digest: z.string().exactOptional().describe('Absent for a transfer by URL, until it ends.'),
-  upstream: z.string(),
+  upstream: z.string().describe('The one that its first missing byte is asked of.'),
+  upstreams: z
+    .array(transferUpstream)
+    .readonly()
+    .exactOptional()
+    .describe('What each upstream does for it, where it has used more than one connection.'),
   bytes: z.number().describe('Bytes received.'),
   size: z.number().exactOptional().describe('Bytes in all; absent where the upstream does not say.'),
   followers: z.number().describe('Readers that follow it now.'),
@@ -192,13 +204,14 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
 }
 
 export function describeTransfer(ingest: Ingest): TransferStatus {
-  const { id, repository, digest, upstream, received, connections, size, followers, startedAt } = ingest;
+  const { id, repository, digest, upstream, received, connections, split, size, followers, startedAt } = ingest;
   return {
     id,
     registry: repository.registry,
     repository: repository.repository,
     ...(digest === undefined ? {} : { digest }),
     upstream,
+    ...(split.connections > 1 && { upstreams: split.upstreams }),
     bytes: received,
     ...(connections > 1 && { segments: connections }),
     ...(size === undefined ? {} : { size }),

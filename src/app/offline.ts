@@ -33,6 +33,7 @@ export function offlineOrigin(registry: string, listOf?: ListOfStored): Origin {
     getManifest: refuse,
     headBlob: refuse,
     openBlob: refuse,
+    upstreamsOf: () => [],
     locateBlob: refuse,
     async list(repository, query) {
       const found = await listOf?.(repository, query);

@@ -18,6 +18,11 @@ export interface Origin {
   headBlob(repository: Repository, digest: Digest, options?: BlobOptions): Promise<OriginBlobHead>;
   /** Opens the body at an offset. The bytes are not verified: the caller hashes. */
   openBlob(repository: Repository, digest: Digest, options?: OpenBlobOptions): Promise<OriginBlob>;
+  /**
+   * Names of the upstreams that may be asked for a blob now, in their order: without those that are known to be down and those that
+   * gave it wrongly lately. Whether they have it they have not been asked. Makes no request.
+   */
+  upstreamsOf(digest: Digest): readonly string[];
   /** Where a client can fetch the blob without a credential of ours; undefined: only we can, so it must be streamed. */
   locateBlob(repository: Repository, digest: Digest, options?: OriginOptions): Promise<BlobLocation | undefined>;
   /** One page of a list as the upstream wrote it. Referrers are synthesised where the upstream has no such API. */
@@ -72,6 +77,10 @@ export interface OpenBlobOptions extends BlobOptions {
    * the parts of the others. @default each is signed a URL of its own
    */
   readonly transfer?: object | undefined;
+  /** Name of the upstream that is asked first, the others after it. A name that is not among them changes nothing. @default none */
+  readonly prefer?: string | undefined;
+  /** Name of the upstream that is asked alone. Rejects with `not-found` where no upstream has that name. @default all are asked */
+  readonly only?: string | undefined;
 }
 
 /** Which upstream answered, and whether it took a credential of ours. */

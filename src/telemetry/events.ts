@@ -61,6 +61,8 @@ export interface Events {
     /** The most connections that it used at once, where it used several; its rate at best as a multiple of that with one. */
     readonly connections?: number;
     readonly gain?: number;
+    /** Bytes that each upstream delivered, where it used several connections. */
+    readonly upstreams?: readonly { readonly upstream: string; readonly bytes: number }[];
   };
   /** A range of an uncached blob was fetched on its own, beside the ingest. */
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };

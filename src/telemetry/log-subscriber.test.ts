@@ -190,6 +190,24 @@ describe('logEvents', () => {
     );
   });
 
+  test('a transfer over several connections says what each upstream delivered', () => {
+    const { telemetry, lines } = setUp('debug');
+    const upstreams = [
+      { upstream: 'hub', bytes: 600 },
+      { upstream: 'mirror', bytes: 300 },
+    ];
+    const ended = { ...ingest, bytes: 900, durationMs: 5, outcome: 'committed' } as const;
+    telemetry.publish('ingest.finished', { ...ended, connections: 3, gain: 2.5, upstreams });
+    telemetry.publish('ingest.finished', ended);
+    assert.deepEqual(
+      lines.map(({ connections, gain, upstreams }) => [connections, gain, upstreams]),
+      [
+        [3, 2.5, { hub: 600, mirror: 300 }],
+        [undefined, undefined, undefined],
+      ],
+    );
+  });
+
   test('overload is a line when it begins and one when it is over, however many are turned away', () => {
     const { telemetry, lines } = setUp('info');
     telemetry.publish('overload.began', { inflight: 50, waiting: 3 });

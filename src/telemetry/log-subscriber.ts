@@ -1,6 +1,7 @@
 import type {
   CertificateOrdered,
   ConfigReloaded,
+  Events,
   IngestEvent,
   MitmHandshakeFailed,
   RequestFinished,
@@ -75,8 +76,8 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {
-      const { outcome, reason, bytes, durationMs, connections, gain } = event;
-      const split = connections === undefined ? {} : { connections, gain };
+      const { outcome, reason, bytes, durationMs, connections, gain, upstreams = [] } = event;
+      const split = connections === undefined ? {} : { connections, gain, upstreams: bytesOf(upstreams) };
       const fields = { ...ingestFields(event), outcome, bytes, duration: milliseconds(durationMs), ...split, reason };
       if (outcome === 'failed') log.warn('ingest.finished', fields);
       else log.debug('ingest.finished', fields);
@@ -183,6 +184,11 @@ function logRequest(log: Log, event: RequestFinished): void {
     cache: event.cache,
     error: event.error,
   });
+}
+
+/** `{"hub": 12, "mirror": 34}` */
+function bytesOf(upstreams: NonNullable<Events['ingest.finished']['upstreams']>): Readonly<Record<string, number>> {
+  return Object.fromEntries(upstreams.map(({ upstream, bytes }) => [upstream, bytes]));
 }
 
 function ingestFields({ id, registry, repository, digest, upstream }: IngestEvent) {

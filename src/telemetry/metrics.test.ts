@@ -100,11 +100,18 @@ describe('createMetrics', () => {
   });
 
   test('counts transfers, upstream requests and failovers', async () => {
-    const { telemetry, lines } = setUp();
+    const { telemetry, lines } = setUp({ isConfigured: (registry) => registry !== 'made.up' });
     telemetry.publish('ingest.started', ingest);
     telemetry.publish('ingest.joined', { ...ingest, followers: 1 });
     telemetry.publish('ingest.resumed', { ...ingest, offset: 1, reason: 'reset' });
     telemetry.publish('ingest.finished', { ...ingest, bytes: 500, durationMs: 1, outcome: 'committed' });
+    const upstreams = [
+      { upstream: 'hub', bytes: 600 },
+      { upstream: 'mirror', bytes: 300 },
+    ];
+    const split = { ...ingest, bytes: 900, durationMs: 1, outcome: 'committed', connections: 3 } as const;
+    telemetry.publish('ingest.finished', { ...split, upstreams });
+    telemetry.publish('ingest.finished', { ...split, upstreams, registry: 'made.up' });
     telemetry.publish('range.passed', { ...ingest });
     telemetry.publish('upstream.request', upstreamRequest);
     telemetry.publish('upstream.request', { ...upstreamRequest, status: 403, blocked: 'firewall' });
@@ -113,8 +120,13 @@ describe('createMetrics', () => {
     telemetry.publish('warning', { message: 'x' });
     const text = await lines();
     for (const line of [
-      'entrepot_ingests_total{registry="docker.io",outcome="committed"} 1',
-      'entrepot_ingest_bytes_total{registry="docker.io",upstream="hub"} 500',
+      'entrepot_ingests_total{registry="docker.io",outcome="committed"} 2',
+      'entrepot_ingest_bytes_total{registry="docker.io",upstream="hub"} 1100',
+      'entrepot_ingest_bytes_total{registry="docker.io",upstream="mirror"} 300',
+      'entrepot_ingests_split_total{registry="docker.io"} 1',
+      'entrepot_ingest_split_bytes_total{registry="docker.io",upstream="hub"} 600',
+      'entrepot_ingest_split_bytes_total{registry="docker.io",upstream="mirror"} 300',
+      'entrepot_ingest_split_bytes_total{registry="other",upstream="other"} 900',
       'entrepot_ingests_joined_total{registry="docker.io"} 1',
       'entrepot_ingests_resumed_total{registry="docker.io",upstream="hub"} 1',
       'entrepot_ranges_passed_total{registry="docker.io",upstream="hub"} 1',

@@ -209,6 +209,11 @@ export function createCounters({
       help: 'Finished transfers that used several connections at once.',
       labels: ['registry'],
     }),
+    splitBytes: new Counter({
+      name: 'entrepot_ingest_split_bytes_total',
+      help: 'Bytes that each upstream delivered to transfers that used several connections at once.',
+      labels: ['registry', 'upstream'],
+    }),
     ranges: new Counter({
       name: 'entrepot_ranges_passed_total',
       help: 'Ranges of uncached blobs fetched on their own, beside the transfer.',
@@ -450,8 +455,13 @@ function subscribe(
     telemetry.on('ingest.resumed', (event) => counters.resumed.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('ingest.finished', (event) => {
       counters.ingests.add(1, named(event.registry), event.outcome);
-      counters.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
+      for (const { upstream, bytes } of event.upstreams ?? [event]) {
+        counters.ingestBytes.add(bytes, named(event.registry), upstreamOf({ ...event, upstream }));
+      }
       if (event.connections !== undefined) counters.split.add(1, named(event.registry));
+      for (const { upstream, bytes } of event.upstreams ?? []) {
+        counters.splitBytes.add(bytes, named(event.registry), upstreamOf({ ...event, upstream }));
+      }
     }),
     telemetry.on('range.passed', (event) => counters.ranges.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('cache.swept', ({ freed }) => counters.evicted.add(freed)),

@@ -28,7 +28,7 @@ import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { type RedirectTarget, SharedTargets } from './redirect-target.ts';
 import { type AnyRequest, mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
 import { placeOf } from './upload-place.ts';
-import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
+import type { PushRequest, RequestKind, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { watchBody } from './watch-body.ts';
 
 /** How long an upstream that gave a wrong blob is asked for it after the others. */
@@ -88,6 +88,11 @@ export class Upstream {
   /** The hosts of its blobs that do not know Range. */
   get rangeRefusals(): Recent {
     return this.#connection.rangeRefusals;
+  }
+
+  /** Whether a request of a kind would fail at once, as the upstream is known to be down or throttles. Makes no request. */
+  refuses(kind: RequestKind): boolean {
+    return this.#health.refuses(kind);
   }
 
   /** Reads the answer's body whole: at most `maxBytes`, else the answer is `invalid`. */

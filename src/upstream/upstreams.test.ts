@@ -4,7 +4,7 @@ import { connectUpstreams, readAll, serve } from '../../test/support/connect-ups
 import { buildImage, type Content } from '../../test/support/image.ts';
 import { type PersonalityName, PERSONALITIES as SCRIPTED } from '../../test/support/scripted/personality.ts';
 import { startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
-import { digestOf, type FailureKind, type Repository } from '../oci/index.ts';
+import { digestOf, type FailureKind, type OpenBlobOptions, type Repository } from '../oci/index.ts';
 import { UpstreamError } from './error.ts';
 
 const image = buildImage({ architectures: ['amd64'], layers: [300_000] });
@@ -288,5 +288,60 @@ describe('locateBlob', () => {
       tokenRealms: ['127.0.0.1'],
     });
     await assert.rejects(upstreams.locateBlob(app, layer.digest), failsAs('invalid'));
+  });
+});
+
+describe('the upstreams of a blob', () => {
+  /** Two that have the layer, in order. */
+  async function two() {
+    const [hot, cold] = [await startScriptedUpstream(), await startScriptedUpstream()];
+    for (const each of [hot, cold]) each.add(image, app.repository);
+    const upstreams = connectUpstreams({ url: hot.url, name: 'hot' }, { url: cold.url, name: 'cold' });
+    const open = async (options: OpenBlobOptions) => {
+      const { body, upstream } = await upstreams.openBlob(app, layer.digest, options);
+      body.cancel();
+      return upstream;
+    };
+    return {
+      hot,
+      cold,
+      upstreams,
+      open,
+      [Symbol.asyncDispose]: async () => {
+        await upstreams[Symbol.asyncDispose]();
+        await Promise.all([hot.stop(), cold.stop()]);
+      },
+    };
+  }
+
+  test('are asked in their order, or the preferred one first', async () => {
+    await using world = await two();
+    assert.deepEqual(world.upstreams.upstreamsOf(layer.digest), ['hot', 'cold']);
+    assert.equal(await world.open({}), 'hot');
+    assert.equal(await world.open({ prefer: 'cold' }), 'cold');
+    assert.equal(await world.open({ prefer: 'none' }), 'hot');
+    world.cold.fault(layer.digest, { status: 404, times: 1 });
+    assert.equal(await world.open({ prefer: 'cold' }), 'hot');
+  });
+
+  test('are not asked besides the only one', async () => {
+    await using world = await two();
+    assert.equal(await world.open({ only: 'cold' }), 'cold');
+    world.cold.fault(layer.digest, { status: 404, times: 1 });
+    await assert.rejects(world.open({ only: 'cold' }), failsAs('not-found', 'cold'));
+    await assert.rejects(world.open({ only: 'none' }), failsAs('not-found'));
+    assert.equal(world.hot.blobBodies(layer.digest).length, 0);
+  });
+
+  test('are without one that is down, and without one that gave it wrongly', async () => {
+    await using world = await two();
+    world.cold.fault(layer.digest, { status: 429, times: 1 });
+    await assert.rejects(world.open({ only: 'cold' }), failsAs('throttled', 'cold'));
+    assert.deepEqual(world.upstreams.upstreamsOf(layer.digest), ['hot']);
+    const blob = await world.upstreams.openBlob(app, layer.digest);
+    blob.body.cancel();
+    blob.giveUp?.();
+    assert.deepEqual(world.upstreams.upstreamsOf(layer.digest), []);
+    assert.deepEqual(world.upstreams.upstreamsOf(image.index.digest), ['hot']);
   });
 });

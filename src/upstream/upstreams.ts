@@ -95,6 +95,9 @@ interface Asked {
   readonly repository: string;
   /** Of a blob: upstreams that gave it wrongly are asked last. */
   readonly digest?: Digest;
+  /** See {@link OpenBlobOptions}. */
+  readonly prefer?: string | undefined;
+  readonly only?: string | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -130,10 +133,10 @@ class RegistryOrigin implements Origin {
   }
 
   openBlob({ repository }: Repository, digest: Digest, options: OpenBlobOptions = {}) {
-    const { signal, size, offset = 0, end, partOnly = false, transfer } = options;
+    const { signal, size, offset = 0, end, partOnly = false, prefer, only, transfer } = options;
     const isOnlyOne = this.#candidates('pull').length === 1;
     return this.#ask(
-      { need: 'pull', repository, digest, size, offset, end, partOnly, transfer, signal },
+      { need: 'pull', repository, digest, size, offset, end, partOnly, prefer, only, transfer, signal },
       async (upstream, asked) => {
         const giveUp = (): void => upstream.wrongBlobs.add(digest);
         try {
@@ -146,6 +149,12 @@ class RegistryOrigin implements Origin {
         }
       },
     );
+  }
+
+  upstreamsOf(digest: Digest): readonly string[] {
+    return this.#candidates('pull')
+      .filter((upstream) => !upstream.refuses('blob') && upstream.wrongBlobs.since(digest) === undefined)
+      .map(({ name }) => name);
   }
 
   locateBlob({ repository }: Repository, digest: Digest, { signal }: OriginOptions = {}) {
@@ -211,11 +220,15 @@ class RegistryOrigin implements Origin {
     }
     const candidates = this.#candidates(need);
     const ordered = digest === undefined ? candidates : rightFirst(candidates, (each) => each.wrongBlobs.since(digest));
-    return failOver(ordered, (upstream) => ask(upstream, { ...asked, via, repository: nameAt(upstream, repository) }), {
-      registry,
-      telemetry,
-      signal,
-    });
+    return failOver(
+      chosen(ordered, asked),
+      (upstream) => ask(upstream, { ...asked, via, repository: nameAt(upstream, repository) }),
+      {
+        registry,
+        telemetry,
+        signal,
+      },
+    );
   }
 
   #viaOf(repository: string): Via | undefined {
@@ -229,6 +242,14 @@ class RegistryOrigin implements Origin {
       .filter((each) => each.capabilities.includes(need))
       .map((spec) => this.#context.upstreamFor(spec));
   }
+}
+
+/** Those that the caller names: one alone, or one before the others. */
+function chosen(upstreams: readonly Upstream[], { prefer, only }: Asked): readonly Upstream[] {
+  if (only !== undefined) return upstreams.filter(({ name }) => name === only);
+  if (prefer === undefined) return upstreams;
+  const isPreferred = ({ name }: Upstream): boolean => name === prefer;
+  return [...upstreams.filter(isPreferred), ...upstreams.filter((each) => !isPreferred(each))];
 }
 
 function needOf({ kind }: Reference): Need {

@@ -32,6 +32,9 @@ export interface OriginCall {
   readonly offset: number;
   /** Last byte wanted of a blob. */
   readonly end: number | undefined;
+  /** The upstream that is to be asked first, or alone, for a blob. */
+  readonly prefer?: string | undefined;
+  readonly only?: string | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -84,6 +87,8 @@ export class FakeOrigin implements Origin {
   before: (call: OriginCall) => unknown = () => {};
   /** How a blob's body comes; undefined: all that was asked for, in pieces. */
   deliver: (call: OriginCall, bytes: Buffer | undefined) => Delivery | undefined = () => undefined;
+  /** Upstreams that may have blobs, in order. @default it does not say */
+  upstreams: readonly string[] = [];
   /** Parts are refused where nothing but a part will do. */
   refusesParts = false;
   /** Bytes of each piece of a body. */
@@ -152,6 +157,10 @@ export class FakeOrigin implements Origin {
     };
   }
 
+  upstreamsOf(): readonly string[] {
+    return this.upstreams;
+  }
+
   async locateBlob(repository: Repository, digest: Digest): Promise<BlobLocation | undefined> {
     await this.#asked({ method: 'locateBlob', repository, what: digest });
     return undefined;
@@ -189,8 +198,8 @@ export class FakeOrigin implements Origin {
     readonly options?: OpenBlobOptions | undefined;
   }): Promise<OriginCall> {
     const { method, repository, what, options } = asked;
-    const { offset = 0, end, signal } = options ?? {};
-    const call: OriginCall = { method, repository, what, offset, end, signal };
+    const { offset = 0, end, prefer, only, signal } = options ?? {};
+    const call: OriginCall = { method, repository, what, offset, end, prefer, only, signal };
     this.calls.push(call);
     signal?.throwIfAborted();
     const left = Promise.withResolvers<never>();

@@ -4,6 +4,7 @@ import {
   isManifestType,
   isOriginFailure,
   OciError,
+  type Origin,
   type OriginBlob,
   type OriginBlobHead,
   type OriginSource,
@@ -321,6 +322,7 @@ export class Blobs {
     const key = first === undefined || isTooLate ? digest : behind(digest, hops);
     // Opaque: its requests share what the upstream tells one of them.
     const transfer = {};
+    let upstreams: Origin | undefined;
     const ingest = new Ingest(
       {
         repository,
@@ -335,10 +337,12 @@ export class Blobs {
       },
       {
         open: async (options) => {
-          const blob = await (await how.origin()).openBlob(repository, digest, { ...options, transfer });
+          upstreams = await how.origin();
+          const blob = await upstreams.openBlob(repository, digest, { ...options, transfer });
           member ??= await this.#confirmed(repository, digest, blob);
           return blob;
         },
+        upstreams: () => upstreams?.upstreamsOf(digest) ?? [],
         begin: () => store.begin(),
         mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),

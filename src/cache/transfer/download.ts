@@ -1,19 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BlobReader, ByteSpan } from '../../lib/index.ts';
-import {
-  type Digest,
-  Digester,
-  digestAlgorithm,
-  isOriginFailure,
-  type OriginBlob,
-  type Visibility,
-} from '../../oci/index.ts';
+import { type Digest, type Digester, isOriginFailure, type OriginBlob, type Visibility } from '../../oci/index.ts';
 import { failureOf, OriginError } from '../origin-error.ts';
 import { GrowingBytes } from './growing-bytes.ts';
-import type { DownloadEnvironment, DownloadOptions, Splitting } from './ingest-types.ts';
-import { OriginReader, wrongBytes } from './origin-reader.ts';
+import type { Audience, DownloadEnvironment, DownloadOptions, Splitting } from './ingest-types.ts';
+import { wrongBytes } from './origin-reader.ts';
 import { HELD_BACK, PASSING_ON_WAITS_MS, resumeDelay, SOON_REACHED, shouldResume, soonReached } from './policy.ts';
-import { Segments, type SplitPolicy } from './segments/index.ts';
+import { repairSpans } from './repair.ts';
+import { digesterOf, openRest, readBack } from './rest.ts';
+import { Deliveries, Segments, type SplitPolicy, splitAmong, type UpstreamShare } from './segments/index.ts';
 
 /** Bytes that are hashed at once of what has come ahead. */
 const PIECE = 256 * 1024;
@@ -23,18 +18,6 @@ interface FrontBody {
   readonly blob: OriginBlob;
   /** The first byte behind it; undefined: it goes to the end of the blob. */
   readonly end: number | undefined;
-}
-
-/** The followers of a download. */
-export interface Audience {
-  /** Where the one follower is; undefined where there is none, or more than one. */
-  readonly position: number | undefined;
-  /** More bytes can be read, or nothing more comes. */
-  notify(): void;
-  /** Bytes have come ahead of the front, or will not come. */
-  notifyAhead(): void;
-  /** Resolves when a follower has read, come or left, or after so many milliseconds. */
-  moved(milliseconds: number): Promise<void>;
 }
 
 /**
@@ -61,7 +44,10 @@ export class Download {
   readonly #splitting: Splitting | undefined;
   /** Upstreams that gave it wrongly. */
   readonly #refused = new Set<string>();
-  /** The body that the first bytes of the file come from. */
+  readonly #deliveries = new Deliveries();
+  /** The body that the front read last. */
+  #body: OriginBlob | undefined;
+  /** The body that the first bytes of the file come from. Its upstream is the one that is trusted most. */
   #first: OriginBlob | undefined;
   /** True once a follower has read a byte. */
   #isSeen = false;
@@ -72,6 +58,10 @@ export class Download {
   /** The first byte behind what the front is writing. */
   #reach = 0;
   #hasBegun = false;
+  /** The first byte that came from another upstream than the one that is trusted most, while that is asked for it again. */
+  #doubted: number | undefined;
+  /** Upstreams that may have delivered wrong bytes besides the most trusted; undefined where that is all of them. */
+  #suspects: ReadonlySet<string> | undefined;
   #verified = false;
   /** What the disk said where it refused the bytes. */
   #diskError: unknown;
@@ -121,7 +111,7 @@ export class Download {
     if (this.#verified) return this.written;
     if (this.digest !== undefined && this.#first?.giveUp !== undefined && this.written < HELD_BACK) return 0;
     if (this.size === undefined) return this.written;
-    return Math.min(this.written, this.size - 1);
+    return Math.min(this.written, this.size - 1, this.#doubted ?? this.size);
   }
 
   /** Reads what is visible, from memory where it has just come and from the growing file otherwise. */
@@ -133,6 +123,7 @@ export class Download {
   /** The first byte from a position on that cannot be read yet, where what is read is not held back until the digest holds. */
   readableTo(position: number): number {
     const { written } = this;
+    if (this.#doubted !== undefined) return Math.max(position, this.#doubted);
     return position < written ? written : (this.#segments?.coveredTo(position) ?? position);
   }
 
@@ -152,8 +143,16 @@ export class Download {
     return this.size !== undefined && this.#policy !== undefined && this.#policy.connections > 1;
   }
 
-  get #policy(): SplitPolicy | undefined {
-    return this.#splitting?.policy(this.upstream);
+  get #policy(): Pick<SplitPolicy, 'connections' | 'minSegment'> | undefined {
+    const splitting = this.#splitting;
+    if (splitting === undefined) return undefined;
+    const upstreams = this.#environment.upstreams();
+    return splitAmong(upstreams.length === 0 ? [this.upstream] : upstreams, splitting.policy);
+  }
+
+  /** What each upstream does for it, where parts are fetched at once; else empty. */
+  get shares(): readonly UpstreamShare[] {
+    return this.#segments?.shares ?? [];
   }
 
   /**
@@ -178,6 +177,7 @@ export class Download {
             await this.#accept(body.blob);
           }
           // Stops at `size` bytes without waiting for the end of the body: an upstream may stall after the last byte.
+          this.#body = body.blob;
           const chunk = this.written === this.size ? undefined : await body.blob.body.read();
           let isOver = false;
           if (chunk === undefined && this.#isEnd(body)) {
@@ -186,7 +186,7 @@ export class Download {
             const own = this.#ownPart(chunk);
             // The rest of the chunk is lost: the body cannot be read on, even where none else fetches that any more.
             isOver = own.length < chunk.length;
-            await this.#append(own);
+            await this.#append(own, body.blob);
             failures = 0;
           }
           if (isOver || this.#isOver(body)) {
@@ -221,27 +221,11 @@ export class Download {
     }
   }
 
-  /**
-   * The rest of a span, for a follower that has had everything before `position` and gets no more from the file.
-   *
-   * The whole blob is still verified before its last byte, where its digest is known: what the file holds is hashed again
-   * first.
-   */
-  async openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
-    const options = { offset: position, signal, end: span.end };
-    const { size, digest: expect } = this;
-    if (span.start > 0 || span.end !== undefined || expect === undefined) {
-      return new OriginReader(await this.#environment.open(options), { end: span.end, size });
-    }
-    const before = this.#before !== undefined && this.#before.position <= position ? this.#before : undefined;
-    const digester = before?.digester.copy() ?? digesterOf(expect);
-    const buffer = Buffer.allocUnsafe(PIECE);
-    for (let hashed = before?.position ?? 0; hashed < position; ) {
-      const piece = buffer.subarray(0, Math.min(buffer.length, position - hashed));
-      hashed += await this.#readBack(piece, hashed, digester);
-      signal.throwIfAborted();
-    }
-    return new OriginReader(await this.#environment.open(options), { expect, digester, size });
+  /** See {@link openRest}. */
+  openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
+    const { size, digest, bytes } = this;
+    const { open } = this.#environment;
+    return openRest(span, position, { size, digest, bytes, open, signal, before: this.#before });
   }
 
   async #open(): Promise<FrontBody> {
@@ -305,7 +289,8 @@ export class Download {
       const piece = buffer.subarray(0, Math.min(buffer.length, end - this.written));
       let count: number;
       try {
-        count = await this.#readBack(piece, this.written, this.#digester);
+        count = await readBack(this.bytes, piece, this.written);
+        this.#digester.update(piece.subarray(0, count));
       } catch (error) {
         this.#detach(error);
         throw error;
@@ -315,14 +300,6 @@ export class Download {
       segments.reached(this.written);
       this.#audience.notify();
     }
-  }
-
-  /** Hashes bytes of the file. @returns how many */
-  async #readBack(target: Buffer, position: number, digester: Digester): Promise<number> {
-    const count = await this.bytes.readFile(target, position);
-    if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
-    digester.update(target.subarray(0, count));
-    return count;
   }
 
   /** Whether more than one connection may be tried. */
@@ -339,6 +316,11 @@ export class Download {
     const transfer = {
       registry: this.#registry,
       upstream: () => this.upstream,
+      upstreams: this.#environment.upstreams,
+      deliveries: this.#deliveries,
+      leave: (upstream: string) => {
+        if (this.#body?.upstream === upstream && upstream !== this.#first?.upstream) this.#body.body.cancel();
+      },
       written: () => this.written,
       reach: () => this.#reach,
       signal: this.#signal,
@@ -348,7 +330,7 @@ export class Download {
       refused: (error: unknown) => this.#detach(error),
     };
     const { policy, slots } = this.#splitting;
-    this.#segments = new Segments(transfer, { size, policy: policy(this.upstream), slots });
+    this.#segments = new Segments(transfer, { size, policyOf: policy, slots });
     return this.#segments;
   }
 
@@ -359,7 +341,8 @@ export class Download {
   async #turnAway(source: OriginBlob, kind: string): Promise<boolean> {
     const first = this.#first ?? source;
     // Of a mixture those are given up that were asked besides the first, which is the one that is trusted most.
-    const others = this.#segments?.sourcesBesides(first.upstream) ?? [];
+    const mixed = this.#segments === undefined ? [] : this.#deliveries.sourcesBesides(first.upstream);
+    const others = mixed.filter(({ upstream }) => this.#suspects?.has(upstream) ?? true);
     const wrong = kind !== 'invalid' ? [source] : others.length > 0 ? others : [first];
     if (wrong.every(({ giveUp }) => giveUp === undefined)) return false;
     for (const { giveUp } of wrong) giveUp?.();
@@ -369,6 +352,9 @@ export class Download {
     // Answers may have begun with the size that the wrong one gave.
     if (this.#hasBegun && this.size !== this.#expectedSize) return false;
     this.#first = undefined;
+    this.#deliveries.reset();
+    this.#suspects = undefined;
+    this.#doubted = undefined;
     this.#digester = digesterOf(this.digest);
     this.#before = undefined;
     await this.#segments?.close();
@@ -384,13 +370,40 @@ export class Download {
     // None has anything left to fetch; one may still have the file.
     await this.#segments?.close();
     const found = this.#digester.digest();
-    if (this.digest !== undefined && found !== this.digest) {
+    if (this.digest !== undefined && found !== this.digest && !(await this.#repair(this.digest))) {
       throw wrongBytes(`Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`, this.upstream);
     }
-    this.digest = found;
+    this.digest ??= found;
     this.size = this.written;
+    this.#doubted = undefined;
     this.#verified = true;
     this.#audience.notify();
+  }
+
+  /**
+   * Asks the most trusted upstream for what others delivered. Those that delivered other bytes are given up for the blob, and followers
+   * that have read any of these are cut; the others go on.
+   *
+   * @returns whether the digest holds then
+   */
+  async #repair(digest: Digest): Promise<boolean> {
+    const { size } = this;
+    const { file } = this.bytes;
+    const trusted = this.#first?.upstream ?? '';
+    const spans = this.#deliveries.spansBesides(trusted) ?? [];
+    const [first] = spans;
+    if (first === undefined || size === undefined || file === undefined || this.#refused.has(trusted)) return false;
+    this.#doubted = first.start;
+    const { open } = this.#environment;
+    const given = { trusted, size, digest, file, open, deliveries: this.#deliveries, signal: this.#signal };
+    const { suspects, wrong, holds } = await repairSpans(spans, given);
+    this.#suspects = suspects;
+    this.bytes.forgetTail();
+    if (!holds) return false;
+    for (const upstream of suspects) this.#deliveries.sourceOf(upstream)?.giveUp?.();
+    const liars = [...suspects].join(', ');
+    this.#audience.cut(wrong, wrongBytes(`${liars} sent other bytes than the digest says`, liars, true));
+    return true;
   }
 
   /** Checks offset and size of the body, the first time and after each break; the first time it begins the file. */
@@ -426,7 +439,7 @@ export class Download {
     }
   }
 
-  async #append(chunk: Buffer): Promise<void> {
+  async #append(chunk: Buffer, source: OriginBlob): Promise<void> {
     if (this.size !== undefined && this.written + chunk.length > this.size) {
       throw wrongBytes(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
     }
@@ -442,6 +455,7 @@ export class Download {
       this.#detach(error);
       throw error;
     }
+    this.#deliveries.came(source, this.written, this.written + chunk.length);
     this.bytes.append(chunk);
     this.#segments?.reached(this.written);
     this.#audience.notify();
@@ -478,8 +492,4 @@ export class Download {
     void this.#segments?.close();
     this.#environment.refused(error);
   }
-}
-
-function digesterOf(digest: Digest | undefined): Digester {
-  return new Digester(digest === undefined ? 'sha256' : digestAlgorithm(digest));
 }

@@ -1,4 +1,4 @@
-import type { Telemetry } from '../../telemetry/index.ts';
+import type { Events, Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import type { Ingest } from './ingest.ts';
 import type { IngestObserver } from './ingest-types.ts';
@@ -37,7 +37,9 @@ export function describeIngest({ id, repository, digest, upstream, request }: In
 }
 
 /** What more than one connection did for it; nothing where it had one. */
-function splitOf({ split: { connections, gain } }: Ingest): { readonly connections?: number; readonly gain?: number } {
+function splitOf({ split }: Ingest): Pick<Events['ingest.finished'], 'connections' | 'gain' | 'upstreams'> {
+  const { connections, gain } = split;
   if (connections < 2) return {};
-  return { connections, ...(gain !== undefined && { gain: Math.round(gain * 100) / 100 }) };
+  const upstreams = split.upstreams.map(({ upstream, bytes }) => ({ upstream, bytes }));
+  return { connections, upstreams, ...(gain !== undefined && { gain: Math.round(gain * 100) / 100 }) };
 }

@@ -32,6 +32,10 @@ export class Follower implements BlobReader {
   readonly #leave: () => void;
   readonly #end: number | undefined;
   #position: number;
+  /** The first byte behind those that it has asked the growing file for. */
+  #reach: number;
+  /** Why it ends early, though others go on. */
+  #error: Error | undefined;
   #closed = false;
   #reading = false;
   readonly #span: ByteSpan;
@@ -49,6 +53,7 @@ export class Follower implements BlobReader {
     this.#ingest = ingest;
     this.#span = span;
     this.#position = span.start;
+    this.#reach = span.start;
     this.#end = span.end;
     this.#leave = leave;
   }
@@ -64,6 +69,7 @@ export class Follower implements BlobReader {
     try {
       for (;;) {
         if (this.#closed) throw new ReaderClosedError();
+        if (this.#error !== undefined) throw this.#error;
         if (this.#rest !== undefined) {
           const count = await this.#rest.read(target);
           if (this.#closed) throw new ReaderClosedError();
@@ -71,11 +77,13 @@ export class Follower implements BlobReader {
         }
         const wanted = Math.min(target.length, this.#limit - this.#position);
         if (wanted > 0) {
+          this.#reach = Math.max(this.#reach, this.#position + wanted);
           const count = await ingest.read(
             wanted === target.length ? target : target.subarray(0, wanted),
             this.#position,
           );
           if (this.#closed) throw new ReaderClosedError();
+          if (this.#error !== undefined) throw this.#error;
           if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
           this.#position += count;
           ingest.moved();
@@ -112,6 +120,17 @@ export class Follower implements BlobReader {
     if (!this.isAhead) return true;
     const end = this.#end === undefined ? ingest.size : this.#end + 1;
     return ingest.error === undefined && end !== undefined && ingest.bring(this.#position, end);
+  }
+
+  /** Whether it has read any of some bytes of the growing file, or is about to. */
+  hasAsked(start: number, end: number): boolean {
+    return this.#span.start < end && start < this.#reach;
+  }
+
+  /** Ends it: its next read rejects. */
+  cut(error: Error): void {
+    this.#error = error;
+    this.wake();
   }
 
   wake(): void {

@@ -83,6 +83,11 @@ export class GrowingBytes {
     return count > 0 ? Promise.resolve(count) : this.readFile(target, position);
   }
 
+  /** Reads from the file alone from now on: other bytes were written to it. Nothing is appended any more. */
+  forgetTail(): void {
+    this.#tail.release();
+  }
+
   readFile(target: Buffer, position: number): Promise<number> {
     if (this.#file === undefined) throw new TypeError('Cannot read bytes of a transfer that are not kept');
     return this.#file.read(target, position);

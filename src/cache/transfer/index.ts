@@ -10,5 +10,5 @@ export { Ingest } from './ingest.ts';
 export { OriginReader } from './origin-reader.ts';
 export { planRange } from './policy.ts';
 export { RunningTransfers } from './running.ts';
-export { SegmentSlots, type SplitOf, type SplitPolicy } from './segments/index.ts';
+export { SegmentSlots, type SplitOf, type SplitPolicy, type UpstreamShare } from './segments/index.ts';
 export { StoredReader } from './stored-reader.ts';

@@ -1,11 +1,13 @@
 import type { Digest, OpenBlobOptions, OriginBlob, Repository } from '../../oci/index.ts';
 import type { Ingestion } from '../../store/index.ts';
-import type { SegmentSlots, SplitPolicy } from './segments/index.ts';
+import type { Extent, SegmentSlots, SplitPolicy, UpstreamShare } from './segments/index.ts';
 
 /** What a transfer needs of the rooms around it. `Subject` is the transfer. */
 export interface IngestEnvironment<Subject> {
   /** Opens the blob's body at an offset; rejects with an OriginFailure. */
   readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
+  /** Names of the upstreams that may be asked for it now, in order; see `Origin.upstreamsOf`. @default that is not known */
+  readonly upstreams?: () => readonly string[];
   /** Starts the file that grows. */
   readonly begin: () => Promise<Ingestion>;
   /** Publishes the verified file; a rejection costs the caching, never the transfer. */
@@ -21,6 +23,8 @@ export interface IngestEnvironment<Subject> {
 
 /** What a download needs of its transfer. */
 export interface DownloadEnvironment extends Pick<IngestEnvironment<unknown>, 'open' | 'begin'> {
+  /** See {@link IngestEnvironment.upstreams}; empty where that is not known. */
+  readonly upstreams: () => readonly string[];
   /** The upstream has answered, and the head of the blob is known. */
   readonly opened: () => void;
   /** A body broke off, and is continued. */
@@ -34,6 +38,16 @@ export interface Splitting {
   /** For an upstream, by its name. */
   readonly policy: (upstream: string) => SplitPolicy;
   readonly slots: SegmentSlots;
+}
+
+/** What several connections do for a transfer. */
+export interface SplitFigures {
+  /** The most that it used at once. */
+  readonly connections: number;
+  /** How much faster it was at best than with one; undefined where that is not known. */
+  readonly gain: number | undefined;
+  /** What each upstream does, in the order of their first bytes. Empty where there is one connection. */
+  readonly upstreams: readonly UpstreamShare[];
 }
 
 /** The content of a whole file. */
@@ -80,4 +94,18 @@ export interface DownloadOptions extends Pick<IngestOptions, 'digest' | 'expecte
   readonly registry: string;
   /** See {@link IngestOptions.passesOn}. */
   readonly passesOn: boolean;
+}
+
+/** The followers of a download. */
+export interface Audience {
+  /** Where the one follower is; undefined where there is none, or more than one. */
+  readonly position: number | undefined;
+  /** More bytes can be read, or nothing more comes. */
+  notify(): void;
+  /** Bytes have come ahead of the front, or will not come. */
+  notifyAhead(): void;
+  /** Ends those that have read any of some spans: what they read was wrong. */
+  cut(spans: readonly Extent[], error: Error): void;
+  /** Resolves when a follower has read, come or left, or after so many milliseconds. */
+  moved(milliseconds: number): Promise<void>;
 }

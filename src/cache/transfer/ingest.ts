@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { BlobReader, ByteSpan } from '../../lib/index.ts';
 import type { Digest, Repository, Visibility } from '../../oci/index.ts';
-import { type Audience, Download } from './download.ts';
+import { Download } from './download.ts';
 import { Follower } from './follower.ts';
-import type { IngestEnvironment, IngestOptions, IngestOutcome } from './ingest-types.ts';
+import type { Audience, IngestEnvironment, IngestOptions, IngestOutcome, SplitFigures } from './ingest-types.ts';
 import { CRAWL_SPAN_MS, isCrawling, shouldContinueUnattended } from './policy.ts';
 
 // One blob on its way in: a file that grows, and the readers that follow it.
@@ -64,6 +64,7 @@ export class Ingest {
       { ...options, registry: options.repository.registry, passesOn: options.passesOn === true && !options.keep },
       {
         open: environment.open,
+        upstreams: environment.upstreams ?? (() => []),
         begin: environment.begin,
         opened: () => {
           observer.opened(this);
@@ -116,10 +117,10 @@ export class Ingest {
     return this.#download.segments?.connections ?? 1;
   }
 
-  /** The most connections that it used at once, and how much faster that was than one; the latter undefined where it is not known. */
-  get split(): { readonly connections: number; readonly gain: number | undefined } {
-    const { segments } = this.#download;
-    return { connections: segments?.most ?? 1, gain: segments?.gain };
+  /** What several connections do for it. */
+  get split(): SplitFigures {
+    const { segments, shares } = this.#download;
+    return { connections: segments?.most ?? 1, gain: segments?.gain, upstreams: shares };
   }
 
   /** True while a new follower can read from the first byte on. */
@@ -302,6 +303,11 @@ export class Ingest {
       notify: () => this.#notify(),
       notifyAhead: () => {
         for (const follower of followers) if (follower.isAhead) follower.wake();
+      },
+      cut: (spans, error) => {
+        for (const follower of followers) {
+          if (spans.some(({ start, end }) => follower.hasAsked(start, end))) follower.cut(error);
+        }
       },
       moved: async (milliseconds) => {
         this.#moved ??= Promise.withResolvers();

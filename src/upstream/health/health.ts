@@ -86,6 +86,11 @@ export class Health {
     };
   }
 
+  /** Whether {@link admit} would throw. */
+  refuses(kind: RequestKind): boolean {
+    return (['all', kind] as const).some((scope) => this.#circuit(scope).refusal() !== undefined);
+  }
+
   view(): HealthView {
     for (const scope of SCOPES) {
       const found = this.#circuit(scope).view();

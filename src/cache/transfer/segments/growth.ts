@@ -62,6 +62,12 @@ export class Growth {
     this.#since = undefined;
   }
 
+  /** Judges by what is measured from now on: what was tried last has changed. */
+  again(): void {
+    if (this.#tried !== undefined) this.#tried.left = PATIENCE;
+    this.#since = undefined;
+  }
+
   /** Looks at the progress, every {@link STEP_MS} or so, and decides. */
   step(progress: Progress): void {
     const { now, received, opening } = progress;

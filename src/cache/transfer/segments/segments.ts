@@ -1,10 +1,13 @@
 import { isOriginFailure, type OpenBlobOptions, type OriginBlob } from '../../../oci/index.ts';
 import { soonReached } from '../policy.ts';
+import { type Candidate, dealTo, takeFrom, tooSlow } from './deal.ts';
+import type { Deliveries, UpstreamShare } from './deliveries.ts';
 import { type Extent, Extents } from './extents.ts';
 import { Growth, STEP_MS } from './growth.ts';
 import { planSegment } from './plan.ts';
 import { DiskError, Segment, type SegmentOutcome } from './segment.ts';
-import type { SegmentSlots, SplitPolicy } from './slots.ts';
+import type { SegmentSlots } from './slots.ts';
+import { type SplitOfUpstream, splitAmong } from './split.ts';
 
 /** Spans that a transfer keeps ahead of its front. */
 const MOST_EXTENTS = 4096;
@@ -12,11 +15,17 @@ const MOST_EXTENTS = 4096;
 /** Bytes of a span that the front skips by another request; what is shorter it fetches again. */
 const LEAST_SKIPPED = 32 * 1024;
 
+/** Milliseconds after which a connection without a byte counts as one that is slow. */
+const OPENING_MS = 2000;
+
 /** A transfer, as its segments see it. */
 export interface SegmentedTransfer {
   readonly registry: string;
-  /** Name of the upstream that the front reads from; empty until it has answered. */
+  /** Name of the upstream that the front reads from, or read from last. */
   readonly upstream: () => string;
+  /** Names of the upstreams that may be asked now, in their order. Empty: that is not known, and all of them are asked in turn. */
+  readonly upstreams: () => readonly string[];
+  readonly deliveries: Deliveries;
   /** The first byte that the front lacks. */
   readonly written: () => number;
   /** The first byte that the front can leave to a segment: what it is writing stays with it. */
@@ -26,6 +35,8 @@ export interface SegmentedTransfer {
   readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
   /** Writes to the growing file. */
   readonly write: (chunk: Buffer, position: number) => Promise<void>;
+  /** Called where an upstream brings too little: the front leaves a body of it, where that is not the upstream it began with. */
+  readonly leave: (upstream: string) => void;
   /** Called when bytes have come, or a segment has ended. */
   readonly moved: () => void;
   /** Called where the disk refuses bytes. */
@@ -35,13 +46,18 @@ export interface SegmentedTransfer {
 interface SegmentsOptions {
   /** Bytes of the blob. */
   readonly size: number;
-  readonly policy: SplitPolicy;
+  readonly policyOf: SplitOfUpstream;
   readonly slots: SegmentSlots;
 }
 
 interface Running {
   readonly segment: Segment;
+  /** The upstream that it was dealt to; empty: it asks all of them in turn. */
+  readonly upstream: string;
+  /** Undefined: a client reads what it fetches, so it does not count as one that makes the transfer faster. */
   readonly release: (() => void) | undefined;
+  /** When it began, of a clock that only goes forward. */
+  readonly since: number;
 }
 
 /**
@@ -61,20 +77,21 @@ export class Segments {
   /** A part that a client reads could not be had. */
   #failed = false;
   #most = 1;
-  /** One body of each upstream that bytes came from, by its name. */
-  readonly #sources = new Map<string, OriginBlob>();
+  /** Whether more connections are tried. */
+  #grows = false;
+  /** Upstreams that get no segment of this transfer any more. */
+  readonly #dropped = new Set<string>();
 
   constructor(transfer: SegmentedTransfer, options: SegmentsOptions) {
     this.#transfer = transfer;
     this.#options = options;
-    this.#growth = new Growth(options.policy.connections);
+    this.#growth = new Growth(splitAmong(this.#upstreams, options.policyOf).connections);
   }
 
   /** Tries from now on whether more connections make the transfer faster. */
   begin(): void {
-    if (this.#timer !== undefined || this.#isClosed) return;
-    this.#timer = setInterval(() => this.#step(), STEP_MS).unref();
-    this.#step();
+    this.#grows = true;
+    this.#measure();
   }
 
   /** Connections in use, the front's among them. */
@@ -97,9 +114,9 @@ export class Segments {
     return this.#most < 2 ? undefined : this.#growth.gain;
   }
 
-  /** One body of each upstream that bytes came from, besides one. Which of them are right, no digest tells. */
-  sourcesBesides(upstream: string): readonly OriginBlob[] {
-    return [...this.#sources.values()].filter((source) => source.upstream !== upstream);
+  /** What each upstream does for the transfer. */
+  get shares(): readonly UpstreamShare[] {
+    return this.#transfer.deliveries.shares((upstream) => this.#connectionsTo(upstream));
   }
 
   /** The first byte from a position on that the front does not have to fetch: it has come, or a segment fetches it. */
@@ -138,7 +155,7 @@ export class Segments {
   bring(position: number, end: number): boolean {
     const written = this.#transfer.written();
     if (position < this.#transfer.reach() || this.coveredTo(position) > position) return true;
-    const soon = soonReached(this.#options.policy);
+    const soon = soonReached(splitAmong(this.#upstreams, this.#options.policyOf));
     const limit = this.limitFrom(written);
     if (position < limit && position - written <= soon) return true;
     const found = this.#running.find(({ segment }) => segment.end > position && segment.position <= position);
@@ -148,7 +165,7 @@ export class Segments {
     found?.segment.shorten(position);
     const start = found?.segment.end ?? position;
     // Otherwise it is being written.
-    if (start < last) this.#start({ start, end: last }, undefined);
+    if (start < last) this.#start({ start, end: last }, '', undefined);
     return true;
   }
 
@@ -166,10 +183,19 @@ export class Segments {
     await Promise.all(this.#running.map(({ segment }) => segment.ended));
   }
 
+  #measure(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    this.#timer = setInterval(() => this.#step(), STEP_MS).unref();
+    this.#step();
+  }
+
   #step(): void {
-    const written = this.#transfer.written();
+    const now = performance.now();
+    this.#transfer.deliveries.step(now, this.#busy(now));
+    for (const upstream of tooSlow(this.#candidates)) this.#leave(upstream);
+    if (!this.#grows) return;
     const opening = this.#running.filter(({ segment }) => segment.isOpening).length;
-    this.#growth.step({ now: performance.now(), received: written + this.bytes, opening });
+    this.#growth.step({ now, received: this.#transfer.written() + this.bytes, opening });
     this.#fill();
   }
 
@@ -178,15 +204,28 @@ export class Segments {
     if (this.#isClosed) return;
     this.#retire();
     const { registry } = this.#transfer;
-    const upstream = this.#transfer.upstream();
     // What has come next to the front is hashed in a moment, and what lies behind that is the front's.
     const front = this.coveredTo(this.#transfer.reach());
-    const { size, policy, slots } = this.#options;
+    const { size, policyOf, slots } = this.#options;
     for (let left = this.#growth.wanted - 1 - this.#extras.length; left > 0; left -= 1) {
-      const claims = this.#running.map(({ segment }) => ({ position: segment.reach, end: segment.end }));
+      const upstream = dealTo(this.#candidates);
+      if (upstream === undefined) return;
+      const policy = policyOf(upstream);
       const taken = merged([...this.#extents, ...this.#running.map(({ segment }) => spanOf(segment))], front);
-      const { minSegment } = policy;
-      const plan = planSegment({ size, front, taken, claims, connections: this.#growth.wanted, minSegment });
+      const plan = planSegment({
+        size,
+        front,
+        taken,
+        minSegment: policy.minSegment,
+        connections: this.#growth.wanted,
+        claims: this.#running.map((each) => ({
+          position: each.segment.reach,
+          end: each.segment.end,
+          rate: this.#rateOf(upstreamOf(each)),
+        })),
+        frontRate: this.#rateOf(this.#transfer.upstream()),
+        rate: this.#rateOf(upstream) ?? this.#rateOf(this.#transfer.upstream()),
+      });
       if (plan === undefined) return;
       const release = slots.take(registry, upstream, policy);
       if (release === undefined) return;
@@ -194,15 +233,81 @@ export class Segments {
       victim?.segment.shorten(plan.start);
       const start = victim?.segment.end ?? plan.start;
       if (start >= plan.end) return release();
-      this.#start({ start, end: plan.end }, release);
+      this.#start({ start, end: plan.end }, upstream, release);
     }
   }
 
-  /** Gives up the latest connections where fewer are wanted. */
+  /** Gives up connections where fewer are wanted: of the upstreams that bring least, and of each the latest. */
   #retire(): void {
-    const extras = this.#extras;
-    const surplus = extras.length + 1 - this.#growth.wanted;
-    for (const { segment } of extras.toReversed().slice(0, Math.max(0, surplus))) segment.stop();
+    const extras = [...this.#extras];
+    for (let surplus = extras.length + 1 - this.#growth.wanted; surplus > 0; surplus -= 1) {
+      const left = this.#candidates.map((each) => {
+        const stopped = this.#extras.filter((extra) => !extras.includes(extra) && upstreamOf(extra) === each.upstream);
+        return { ...each, connections: each.connections - stopped.length };
+      });
+      const from = takeFrom(left.filter(({ upstream }) => extras.some((each) => upstreamOf(each) === upstream)));
+      const last = extras.findLast((each) => from === undefined || upstreamOf(each) === from);
+      if (last === undefined) return;
+      extras.splice(extras.indexOf(last), 1);
+      last.segment.stop();
+    }
+  }
+
+  /** The upstreams that may be asked for parts, in their order. */
+  get #upstreams(): readonly string[] {
+    const upstreams = this.#transfer.upstreams();
+    return upstreams.length === 0 ? [this.#transfer.upstream()] : [...new Set(upstreams)];
+  }
+
+  get #candidates(): readonly Candidate[] {
+    const { size, policyOf, slots } = this.#options;
+    const { registry, deliveries } = this.#transfer;
+    return this.#upstreams
+      .filter((upstream) => !this.#dropped.has(upstream))
+      .map((upstream) => {
+        const policy = policyOf(upstream);
+        const connections = this.#connectionsTo(upstream);
+        const mayHelp = policy.connections > 1 && size >= 2 * policy.minSegment;
+        const most = Math.min(policy.connections, connections + slots.left(registry, upstream, policy));
+        return { upstream, connections, most: mayHelp ? most : 0, ...deliveries.rateOf(upstream) };
+      });
+  }
+
+  #rateOf(upstream: string): number | undefined {
+    return this.#transfer.deliveries.rateOf(upstream).rate;
+  }
+
+  /** Connections to an upstream, the front's among them. */
+  #connectionsTo(upstream: string): number {
+    const front = this.#transfer.upstream() === upstream ? 1 : 0;
+    return this.#running.filter((each) => upstreamOf(each) === upstream).length + front;
+  }
+
+  /** Connections to each upstream that should bring something by now. */
+  #busy(now: number): ReadonlyMap<string, number> {
+    const busy = new Map([[this.#transfer.upstream(), 1]]);
+    for (const each of this.#running) {
+      if (each.segment.isOpening && now - each.since < OPENING_MS) continue;
+      const upstream = upstreamOf(each);
+      busy.set(upstream, (busy.get(upstream) ?? 0) + 1);
+    }
+    return busy;
+  }
+
+  /** Takes away from an upstream what it has, where another can have it. */
+  #leave(upstream: string): void {
+    if (!this.#drop(upstream)) return;
+    for (const each of this.#extras) if (upstreamOf(each) === upstream) each.segment.stop();
+    this.#transfer.leave(upstream);
+  }
+
+  /** Deals nothing to an upstream any more. @returns false where there is no other */
+  #drop(upstream: string): boolean {
+    if (!this.#candidates.some((each) => each.upstream !== upstream && each.most > 0)) return false;
+    this.#dropped.add(upstream);
+    // What it did, or did not, says nothing about how fast the others are.
+    this.#growth.again();
+    return true;
   }
 
   /** What makes the transfer faster, in order. What clients read does not count. */
@@ -210,50 +315,62 @@ export class Segments {
     return this.#running.filter(({ release }) => release !== undefined);
   }
 
-  #start({ start, end }: Extent, release: (() => void) | undefined): void {
+  #start({ start, end }: Extent, upstream: string, release: (() => void) | undefined): void {
     const { size } = this.#options;
-    const { signal, open, write, moved } = this.#transfer;
+    const { signal, open, write, moved, deliveries } = this.#transfer;
+    // What clients read is asked of one that may have segments, and where that fails, of the others.
+    const prefer = this.#candidates.find(({ most }) => most > 0)?.upstream;
+    const asked = upstream === '' ? { prefer } : { only: upstream };
     const segment = new Segment(start, end, {
       size,
       signal,
-      open,
+      open: (options) => open({ ...options, ...asked }),
       write,
       came: ({ source }, piece) => {
-        if (source !== undefined) this.#sources.set(source.upstream, source);
+        if (source !== undefined) deliveries.came(source, piece.start, piece.end);
         this.#extents.add(piece.start, piece.end);
         moved();
       },
     });
-    const running = { segment, release };
+    const running = { segment, release, upstream, since: performance.now() };
     this.#running = [...this.#running, running].sort((one, other) => one.segment.start - other.segment.start);
     this.#most = Math.max(this.#most, this.connections);
     void segment.ended.then((outcome) => this.#ended(running, outcome));
+    this.#measure();
   }
 
-  #ended({ segment, release }: Running, outcome: SegmentOutcome): void {
+  #ended(running: Running, outcome: SegmentOutcome): void {
+    const { segment, release } = running;
     release?.();
     this.#running = this.#running.filter((each) => each.segment !== segment);
     const { error } = segment;
     if (outcome === 'failed') {
       if (release === undefined) this.#failed = true;
       if (error instanceof DiskError) this.#transfer.refused(error.cause);
-      else this.#learn(segment, error);
+      else this.#learn(upstreamOf(running), error);
     }
     this.#transfer.moved();
-    if (outcome === 'done' || outcome === 'handed-over') this.#fill();
+    if (this.#grows && (outcome === 'done' || outcome === 'handed-over')) this.#fill();
   }
 
-  /** Fewer connections from now on, to this upstream, where it refused one. */
-  #learn({ upstream }: Segment, error: Error | undefined): void {
+  /** An upstream failed a segment: it gets no more of them, or, where there is no other, fewer. */
+  #learn(failed: string, error: Error | undefined): void {
     const { registry } = this.#transfer;
     const { slots } = this.#options;
     const kind = isOriginFailure(error) ? error.kind : 'unavailable';
-    const name = upstream === '' ? this.#transfer.upstream() : upstream;
-    if (kind === 'invalid') slots.sendsNoParts(registry, name);
-    else slots.refused(registry, name);
+    const upstream = failed === '' ? this.#transfer.upstream() : failed;
+    if (kind === 'invalid') slots.sendsNoParts(registry, upstream);
+    // One that lacks this blob may have others.
+    else if (kind !== 'not-found') slots.refused(registry, upstream);
+    if (this.#drop(upstream)) return;
     this.#growth.limit(kind === 'invalid' ? 1 : Math.max(1, Math.floor(this.#growth.wanted / 2)));
     this.#retire();
   }
+}
+
+/** The upstream that a segment reads from, or is to. */
+function upstreamOf({ segment, upstream }: Running): string {
+  return segment.upstream === '' ? upstream : segment.upstream;
 }
 
 function spanOf({ position, end }: Segment): Extent {

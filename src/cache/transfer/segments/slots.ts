@@ -2,7 +2,7 @@ import { keyOf } from '../../../lib/index.ts';
 
 /** How the blobs of a registry are split. */
 export interface SplitPolicy {
-  /** Connections that one transfer uses at most; 1 turns splitting off. */
+  /** Connections that one transfer uses at most, and of them those to one upstream; 1: no segment is fetched. */
   readonly connections: number;
   /** Bytes of a segment at least. Blobs of less than two are not split. */
   readonly minSegment: number;
@@ -40,6 +40,12 @@ export class SegmentSlots {
   mostOf(registry: string, upstream: string, { mostOfUpstream }: SplitPolicy): number {
     const known = this.#known.get(keyOf(registry, upstream));
     return Math.min(mostOfUpstream, this.#learnt(known) ?? mostOfUpstream);
+  }
+
+  /** Segments that an upstream may have besides those it has. */
+  left(registry: string, upstream: string, policy: SplitPolicy): number {
+    const inUse = this.#known.get(keyOf(registry, upstream))?.inUse ?? 0;
+    return Math.max(0, this.mostOf(registry, upstream, policy) - inUse);
   }
 
   /** Takes a connection until the returned function is called; undefined where all are in use. */

@@ -118,6 +118,17 @@ function formatTime(time: number, now: number): string {
     : `on ${new Date(time).toISOString().slice(0, 10)}`;
 }
 
+/** `hub: 2 connections, 8.0 MiB/s; mirror: 1 connection, 4.0 MiB/s` where it uses several connections, else `hub`. */
+function describeUpstreams({ upstream, upstreams = [] }: TransferStatus): string {
+  if (upstreams.length === 0) return upstream;
+  return upstreams
+    .map((each) => {
+      const { connections, bytesPerSecond } = each;
+      return `${each.upstream}: ${count(connections, 'connection')}, ${formatBytes(bytesPerSecond)}/s`;
+    })
+    .join('; ');
+}
+
 function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {
   const { registry, upstream: name, reason, since, quota = [] } = upstream;
   const pulls = quota.map(({ credential, limit, remaining }) => {
@@ -151,7 +162,7 @@ function describeState({ state, scope, openUntil }: UpstreamStatus, now: number)
 }
 
 function transferRow(transfer: TransferStatus, now: number): readonly string[] {
-  const { id, registry, repository, digest, bytes, followers, upstream, startedAt } = transfer;
+  const { id, registry, repository, digest, bytes, followers, startedAt } = transfer;
   const seconds = Math.max(0.001, (now - startedAt) / 1000);
   return [
     id,
@@ -160,6 +171,6 @@ function transferRow(transfer: TransferStatus, now: number): readonly string[] {
     formatProgress(transfer),
     `${formatBytes(Math.round(bytes / seconds))}/s`,
     String(followers),
-    upstream,
+    describeUpstreams(transfer),
   ];
 }

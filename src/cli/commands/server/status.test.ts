@@ -220,6 +220,17 @@ describe('formatStatus', () => {
     }
   });
 
+  test('shows what each upstream of a split transfer does', () => {
+    const [transfer] = full.transfers;
+    assert.ok(transfer !== undefined);
+    const upstreams = [
+      { upstream: 'hub', connections: 3, bytes: 20 * MIB, bytesPerSecond: 12 * MIB },
+      { upstream: 'mirror', connections: 1, bytes: 6 * MIB, bytesPerSecond: 4 * MIB },
+    ];
+    const text = formatStatus({ ...full, transfers: [{ ...transfer, segments: 4, upstreams }] }, now);
+    assert.match(text, / {2}hub: 3 connections, 12\.0 MiB\/s; mirror: 1 connection, 4\.0 MiB\/s\n$/);
+  });
+
   test('says so where nothing is under way', () => {
     assert.match(formatStatus(idle, now), /cache {10}\/c: 1 blob, 0 B\n\nNo transfers under way\.\n$/);
     assert.match(formatStatus({ ...idle, cache: 'off' }, now), /cache {10}off\n/);
