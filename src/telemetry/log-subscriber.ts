@@ -1,13 +1,6 @@
-import type {
-  CertificateOrdered,
-  ConfigReloaded,
-  IngestEvent,
-  MitmHandshakeFailed,
-  RequestFinished,
-  Telemetry,
-  UpstreamHealthChange,
-} from './events.ts';
+import type { ConfigReloaded, IngestEvent, RequestFinished, Telemetry, UpstreamHealthChange } from './events.ts';
 import type { Log } from './log.ts';
+import type { CertificateOrdered, MitmHandshakeFailed } from './tls-events.ts';
 import { createWouldDenyLog } from './would-deny-log.ts';
 
 export interface LogEventsOptions {

@@ -66,6 +66,8 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   /** Every answer so far came from outside the public internet. */
   #isPrivateNetwork: boolean;
   #authorization: Authorization | undefined;
+  /** Milliseconds that its answers took so far, but for challenges. */
+  #respondedMs = 0;
   /** Whether the server is asked before a body is sent. */
   #isAnnounced: boolean;
 
@@ -104,6 +106,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     for (;;) {
       signal?.throwIfAborted();
       const reply = await this.#send();
+      this.#respondedMs += reply.respondedMs ?? 0;
       if (this.#isHome) onAnswer(reply, this.#authorization);
       const privateNetwork = this.#isPrivateNetwork && isPrivateNetwork(hostOf(this.#at.url), reply.remoteAddress);
       if (reply.status === 417 && this.#isAnnounced && this.#isRepeatable) {
@@ -118,6 +121,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
         if (renewed !== undefined) {
           await readRest(reply);
           this.#authorization = renewed;
+          this.#respondedMs -= reply.respondedMs ?? 0;
           answered += 1;
           continue;
         }
@@ -125,7 +129,8 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       if (this.#isHome && !anonymous) isPrivate ||= connection.isIdentified || this.#authorization?.private === true;
       if (!isRedirect(reply.status) || follow?.(reply.status) === false || !this.#isRepeatable) {
         const visibility = isPrivate ? 'private' : 'public';
-        return { reply, ...this.#at, redirected: this.#redirects > 0, visibility, privateNetwork };
+        const respondedMs = this.#respondedMs;
+        return { reply, ...this.#at, redirected: this.#redirects > 0, visibility, privateNetwork, respondedMs };
       }
       await readRest(reply);
       this.#follow(reply, privateNetwork);

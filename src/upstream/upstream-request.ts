@@ -55,6 +55,8 @@ export interface UpstreamResponse<T extends HttpHead> extends WrittenUrl {
   readonly visibility: Visibility;
   /** The chain never left the private network. */
   readonly privateNetwork: boolean;
+  /** Milliseconds that the answers of the chain took to come, without connecting and without tokens. @default not measured */
+  readonly respondedMs?: number | undefined;
 }
 
 /** The token scope for pulls of a repository (distribution, "Token scope"). */

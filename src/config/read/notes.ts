@@ -10,6 +10,7 @@ import { noteHosting } from './hosted.ts';
 import { noteRepeated } from './repeated.ts';
 import { noteScheduled } from './schedules.ts';
 import { isVariable, oddityOf } from './secrets.ts';
+import { noteStrategies } from './strategies.ts';
 import { noteWebhooks } from './webhooks/index.ts';
 import { noteWideRanges } from './wide-ranges.ts';
 
@@ -33,6 +34,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
     noteAnyone(config, listeners, note);
   }
   noteHosting(config, note);
+  noteStrategies(config, note);
   noteUnproved(config, note);
   noteForwardProxy(config, listeners, note);
   noteAccess(config, listeners, note);

@@ -86,6 +86,13 @@ export class Health {
     };
   }
 
+  /** What a request of a kind would meet: `open`: it would fail at once; `half-open`: it would be the probe. */
+  stateFor(kind: RequestKind): CircuitState {
+    const circuits = [this.#circuit('all'), this.#circuit(kind)];
+    if (circuits.some((each) => each.refusal() !== undefined)) return 'open';
+    return circuits.some((each) => each.view() !== undefined) ? 'half-open' : 'closed';
+  }
+
   view(): HealthView {
     for (const scope of SCOPES) {
       const found = this.#circuit(scope).view();
