@@ -16,6 +16,7 @@ const MAIN = 'src/main.ts';
 export const THREADS = {
   'bcrypt-worker': 'src/access/bcrypt-worker.ts',
   'check-worker': 'src/store/metadata/check-worker.ts',
+  'routing-worker': 'src/upstream/plugin/routing-worker.ts',
   'checkpoint-worker': 'src/store/hosted/checkpoint-worker.ts',
 } as const;
 

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Caller, Operation } from './operation.ts';
 import { image, time } from './page.ts';
 import { type PullDetail, pullDetail, pullSummary } from './pull-operations.ts';
+import { route } from './route.ts';
 import { upstreamStatus } from './status.ts';
 
 const accessExplainInput = z.object({
@@ -73,6 +74,9 @@ const imageExplanation = z.object({
     .array(z.object({ name: z.string(), url: z.string(), health: upstreamStatus.exactOptional() }))
     .readonly()
     .describe('In the order in which they are asked.'),
+  route: route
+    .exactOptional()
+    .describe('The order for what is asked by digest; absent where that is the order of `upstreams`.'),
   pulls: z.array(pullSummary).readonly().describe('The last ten.'),
 });
 export type ImageExplanation = z.infer<typeof imageExplanation>;

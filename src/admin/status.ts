@@ -3,6 +3,7 @@ import type { Ingest, PullThrough } from '../cache/index.ts';
 import { type Config, type ConfigProblem, formatProblem } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';
 import { heldTag, holdOf, imageOf } from './history-operations.ts';
+import { type Route, route } from './route.ts';
 import { type WebhookStatus, webhookStatuses } from './webhook-operations.ts';
 
 export const upstreamStatus = z.object({
@@ -142,6 +143,13 @@ export const serverStatus = z.object({
     .readonly()
     .exactOptional()
     .describe('The configured upstreams that had a request since the start. Older servers leave it out.'),
+  routes: z
+    .array(route)
+    .readonly()
+    .exactOptional()
+    .describe(
+      'The registries with a strategy, with the order in which their upstreams are asked for blobs. Older servers leave it out.',
+    ),
 });
 export type ServerStatus = z.infer<typeof serverStatus>;
 
@@ -156,6 +164,7 @@ export interface StatusParts {
   /** Undefined where nothing is hosted. */
   readonly hosted: { read(): Promise<NonNullable<ServerStatus['hosted']> | undefined> };
   readonly upstreams: readonly UpstreamStatus[];
+  readonly routes: readonly Route[];
   readonly listeners: readonly ListenerAddress[];
   readonly certificates: readonly CertificateStatus[];
   readonly webhooks: readonly WebhookStatus[];
@@ -200,6 +209,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
     webhooks,
     transfers: [...cache.transfers].map(describeTransfer),
     upstreams,
+    routes: parts.routes,
   };
 }
 

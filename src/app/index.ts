@@ -14,6 +14,7 @@ export {
   cacheOptionsOf,
   catalogueOf,
   checkAccess,
+  checkPlugins,
   checkSchedules,
   checkTargetsOf,
   checkTlsFiles,

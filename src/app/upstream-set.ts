@@ -13,13 +13,24 @@ import {
 } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import type { MirrorSpec, UpstreamContext, Upstreams } from '../upstream/index.ts';
+import type {
+  HostedPlugin,
+  MirrorSpec,
+  PluginView,
+  Question,
+  RoutedUpstream,
+  UpstreamContext,
+  Upstreams,
+} from '../upstream/index.ts';
 import { type ListOfStored, OfflineError, offlineOrigin } from './offline.ts';
 import {
   ClientPool,
   catalogueOf,
+  closePlugins,
   loadUpstream,
   mirrorSpecOf,
+  openPlugins,
+  type Plugins,
   readUpstreamFiles,
   transportOf,
 } from './settings/index.ts';
@@ -32,6 +43,8 @@ export interface UpstreamSet {
   readonly transport: TransportSpec;
   /** Equal for transports that connect alike, the contents of their files included. */
   readonly transportKey: string;
+  /** The routing plugins that its registries have. */
+  readonly plugins: Plugins;
 }
 
 /** Upstreams that are interned. One that is evicted loses its tokens, health and connections at the next reload. */
@@ -50,6 +63,8 @@ export class UpstreamSets {
   /** What is stored of lists, while it is offline. */
   listOfStored: ListOfStored | undefined;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
+  /** Those that an origin of a registry asks for its order. */
+  readonly #plugins = new WeakMap<RegistrySpec, HostedPlugin>();
   readonly #anonymous = new WeakMap<RegistrySpec, ReturnType<typeof anonymousViewsOf>>();
   #upstreams: Upstreams | undefined;
 
@@ -63,6 +78,7 @@ export class UpstreamSets {
       },
       telemetry,
       now: Date.now,
+      pluginOf: (registry) => this.#plugins.get(registry),
     };
   }
 
@@ -81,7 +97,18 @@ export class UpstreamSets {
       // No registry has a space in its name.
       return { ...route, upstream: intern(`mirror ${route.name}`, route.upstream) };
     });
-    return { catalogue, mirrors, transport, transportKey };
+    // Last, as it is to be closed again: a reload loads them all again, with the files that they import.
+    const plugins = await openPlugins(config, this.context.telemetry);
+    for (const registry of catalogue.list()) {
+      const plugin = plugins.get(registry.strategy?.plugin ?? '');
+      if (plugin !== undefined) this.#plugins.set(registry, plugin);
+    }
+    return { catalogue, mirrors, transport, transportKey, plugins };
+  }
+
+  /** How the routing plugin of a registry does; undefined where it has none. */
+  pluginOf(registry: RegistrySpec): PluginView | undefined {
+    return this.#plugins.get(registry)?.view;
   }
 
   /** The upstreams of a registry, for a request that has come this way. The room for them is loaded by the first request that needs it, not at the start. */
@@ -123,12 +150,18 @@ export class UpstreamSets {
     return this.#upstreams?.healthOf(registry) ?? [];
   }
 
+  /** The upstreams in the order in which a question would go to them now; makes no request. */
+  async routeOf(registry: RegistrySpec, question: Question): Promise<readonly RoutedUpstream[]> {
+    return (await this.#all()).routeOf(registry, question);
+  }
+
   /** Closes what only one set needs, as its requests end; what another one needs is kept. */
   retire(set: UpstreamSet, kept: UpstreamSet): void {
     const removed = new Set(allUpstreamsOf(set)).difference(new Set(allUpstreamsOf(kept)));
     // Should one come back, it is a new object with new clients: those of the old one close.
     for (const [key, spec] of this.#specs.entries()) if (removed.has(spec)) this.#specs.delete(key);
     void this.clients.retire(transportsOf(set), transportsOf(kept));
+    if (set.plugins !== kept.plugins) closePlugins(set.plugins);
   }
 
   async #all(): Promise<Upstreams> {

@@ -53,6 +53,8 @@ export interface ResponseMeter {
   bytes: number;
   /** True once no more will come. */
   isOver: boolean;
+  /** Milliseconds that reads of the body have waited for bytes. @default not measured */
+  waitedMs?: number;
 }
 
 /** A streamed body. It can be sent only once, so its request is never repeated on another connection. */
@@ -89,6 +91,8 @@ export interface HttpHead {
   readonly setCookies: readonly string[];
   /** The address that responded, without port; undefined through an outbound proxy. */
   readonly remoteAddress: string | undefined;
+  /** Milliseconds from the first byte of the request, on a connection that was open, to the head. @default not measured */
+  readonly respondedMs?: number;
 }
 
 export interface HttpReply extends HttpHead {
@@ -100,6 +104,8 @@ export interface HttpStream extends HttpHead {
   readonly length: number | undefined;
   /** Rejects with HttpError `truncated` where the connection ends before the body does, `idle` where it stalls. */
   readonly body: ByteSource;
+  /** That of the request. */
+  readonly meter?: ResponseMeter | undefined;
 }
 
 /**

@@ -51,6 +51,7 @@ export type {
   HostingSpec,
   RegistrySpec,
   Secret,
+  StrategySpec,
   TransferSpec,
   UpstreamSpec,
 } from './registry-spec.ts';

@@ -20,10 +20,23 @@ export interface RegistrySpec {
   readonly delivery: 'stream' | 'redirect';
   /** In order of preference. Empty only where every repository is hosted. */
   readonly upstreams: readonly UpstreamSpec[];
+  /** @default in the order of `upstreams` */
+  readonly strategy?: StrategySpec | undefined;
   /** What it overrides of the common settings. */
   readonly transfer?: Partial<TransferSpec> | undefined;
   /** Undefined: nothing can be pushed. */
   readonly hosting?: HostingSpec | undefined;
+}
+
+/** In which order the upstreams of a registry are asked. */
+export interface StrategySpec {
+  readonly by: 'ordered' | 'fastest' | 'weighted' | 'plugin';
+  /** Whether it is for tags and lists too, which differ between upstreams; otherwise these are asked in the order of the upstreams. */
+  readonly tags: boolean;
+  /** By the names of upstreams, from 0 to 1000. @default 1 */
+  readonly weights: ReadonlyMap<string, number>;
+  /** Path of the plugin. */
+  readonly plugin?: string | undefined;
 }
 
 /** How one blob is fetched. */

@@ -13,6 +13,7 @@ import {
 } from './known-registries.ts';
 import { type Claim, NameClaims } from './name-claims.ts';
 import type { RegistryMap, RegistryMapEntry } from './registry-map.ts';
+import { type StrategyOption, strategyOf } from './strategy-options.ts';
 import {
   knownOfHost,
   parseUpstreamUrl,
@@ -44,7 +45,9 @@ export interface RegistryOptions extends HostingOptions {
   /** Other names; those without `.` and `:` also become short names, for host names, `/v2/` and paths. */
   readonly aliases?: readonly string[];
   /** In order of preference. @default none where every repository is hosted; else the known upstream, or https to the host of that name */
-  readonly upstreams?: readonly UpstreamOptions[];
+  readonly upstreams?: readonly (UpstreamOptions & { readonly weight?: number })[];
+  /** @default in the order of `upstreams` */
+  readonly strategy?: StrategyOption;
   /** @default 'stream' */
   readonly delivery?: RegistrySpec['delivery'];
   /** @default true if all upstreams are Docker Hub's own, or the registry is docker.io */
@@ -80,7 +83,10 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
   return { catalogue, problems: [] };
 }
 
-type Core = Pick<ConfiguredRegistry, 'name' | 'library' | 'delivery' | 'upstreams' | 'transfer' | 'hosting'>;
+type Core = Pick<
+  ConfiguredRegistry,
+  'name' | 'library' | 'delivery' | 'upstreams' | 'strategy' | 'transfer' | 'hosting'
+>;
 
 /** A catalogue under construction: registries by name, claims to other names, problems. */
 class Draft {
@@ -125,7 +131,8 @@ class Draft {
   finish(): readonly ConfiguredRegistry[] {
     const { settled, problems } = this.#claims.settle(new Set(this.#registries.keys()));
     this.problems.push(...problems);
-    return [...this.#registries.values()].map(({ name, library, delivery, upstreams, transfer, hosting }) => {
+    return [...this.#registries.values()].map((core) => {
+      const { name, library, delivery, upstreams, strategy, transfer, hosting } = core;
       const claims = settled.get(name) ?? [];
       const words = claims.filter(({ word }) => !looksLikeRegistry(word) && word !== name);
       return {
@@ -136,6 +143,7 @@ class Draft {
         library,
         delivery,
         upstreams,
+        ...(strategy !== undefined && { strategy }),
         ...(transfer !== undefined && { transfer }),
         ...(hosting !== undefined && { hosting }),
       };
@@ -177,12 +185,14 @@ function applyRegistry(draft: Draft, key: string, options: RegistryOptions): voi
   const isHub = upstreams.length > 0 && upstreams.every(isDockerHub);
   const library = options.library ?? base?.library ?? isHub;
   const report = (problem: string): void => void draft.problems.push(problem);
+  const strategy = strategyOf(options, upstreams);
   const hosting = hostingOf(options, { key, name, library, where, report });
   draft.put({
     name,
     delivery: options.delivery ?? 'stream',
     upstreams,
     library,
+    ...(strategy !== undefined && { strategy }),
     ...(options.transfer !== undefined && { transfer: options.transfer }),
     ...(hosting !== undefined && { hosting }),
   });
@@ -235,14 +245,14 @@ function upstreamsOf(
 
 function readUpstreams(
   draft: Draft,
-  upstreams: readonly UpstreamOptions[],
+  upstreams: NonNullable<RegistryOptions['upstreams']>,
   where: string,
 ): readonly ConfiguredUpstream[] {
   if (upstreams.length === 0) {
     draft.problems.push(`${where}.upstreams: found an empty list, expected at least one address`);
   }
   const names = new Map<string, number>();
-  return upstreams.flatMap((options, position) => {
+  return upstreams.flatMap(({ weight: _, ...options }, position) => {
     const url = parseUpstreamUrl(options.url);
     if (typeof url === 'string') {
       draft.problems.push(`${where}.upstreams[${position}].url: ${url}`);

@@ -1,4 +1,5 @@
 import type { Digest, Reference } from '../oci/index.ts';
+import type { CertificateOrdered, MitmHandshakeFailed } from './tls-events.ts';
 
 /**
  * The events of a running server. The log, metrics, the control socket and tests subscribe; publishers do not know their
@@ -45,6 +46,12 @@ export interface Events {
   'upstream.failover': { registry: string; from: string; to: string; reason: string };
   /** Requests to an upstream are suspended, retried or resumed: all of them, or those of one kind. */
   'upstream.health': UpstreamHealthChange;
+  /** A routing plugin gave no order, or a wrong one: the upstreams of the registry are asked in the order of the configuration. */
+  'routing.plugin.failed': {
+    readonly registry: string;
+    /** `load`: it cannot be loaded. `invalid`: what it returned is no order. `crashed`: its thread ended. */
+    readonly failure: 'load' | 'threw' | 'invalid' | 'timeout' | 'crashed';
+  };
   /** The pulls a credential has left, from each manifest response that reports them. */
   'upstream.quota': UpstreamQuota;
   'ingest.started': IngestEvent;
@@ -333,16 +340,6 @@ export interface AccessOutcome {
   readonly verdict: AccessVerdict;
 }
 
-export interface CertificateOrdered {
-  readonly domains: readonly string[];
-  /** URL of the ACME server's directory. */
-  readonly server: string;
-  readonly outcome: 'issued' | 'failed';
-  readonly durationMs: number;
-  readonly reason?: string;
-  readonly nextAttemptAt?: number;
-}
-
 /** The value of the `X-Cache` header. */
 export type CacheOutcome = 'HIT' | 'MISS' | 'JOIN' | 'REVALIDATED' | 'STALE' | 'PASS';
 
@@ -394,15 +391,6 @@ export interface ConfigReloaded {
   readonly restart: readonly string[];
   /** Why it was refused. */
   readonly problems: readonly string[];
-}
-
-export interface MitmHandshakeFailed {
-  readonly host: string;
-  readonly client: string;
-  /** `untrusted`: the client does not trust our authority. `aborted`: it disconnected. `protocol`: no TLS version in common. */
-  readonly reason: 'untrusted' | 'aborted' | 'timeout' | 'protocol';
-  /** The error's code. */
-  readonly detail: string;
 }
 
 export interface UpstreamRequestEnded {

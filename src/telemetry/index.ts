@@ -13,7 +13,6 @@ export {
   type CacheOutcome,
   type ConfigReloaded,
   type Events,
-  type MitmHandshakeFailed,
   type PullTarget,
   type PullUnderWay,
   type RequestFinished,
@@ -29,4 +28,5 @@ export { logEvents } from './log-subscriber.ts';
 export { createMetrics, type MetricsOptions } from './metrics.ts';
 export { redactText, redactUrl } from './redact.ts';
 export type { ScheduleReading } from './schedule-metrics.ts';
+export type { MitmHandshakeFailed } from './tls-events.ts';
 export type { Delivery, SendSpans, Tracing } from './tracing/index.ts';

@@ -1,14 +1,13 @@
 import type {
-  CertificateOrdered,
   ConfigReloaded,
   Events,
   IngestEvent,
-  MitmHandshakeFailed,
   RequestFinished,
   Telemetry,
   UpstreamHealthChange,
 } from './events.ts';
 import type { Log } from './log.ts';
+import type { CertificateOrdered, MitmHandshakeFailed } from './tls-events.ts';
 import { createWouldDenyLog } from './would-deny-log.ts';
 
 export interface LogEventsOptions {

@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
 import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
 import { openRegistry } from './prom-registry.ts';
+import { countRouting, createRoutingCounters } from './routing-metrics.ts';
 import { countSchedules, createScheduleCounters, type ScheduleReadings } from './schedule-metrics.ts';
 import { countWebhooks, createWebhookCounters, type WebhookReadings } from './webhook-metrics.ts';
 
@@ -123,6 +124,7 @@ export function createCounters({
   return {
     ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
     ...createWebhookCounters({ ...(webhooks && { webhooks }) }),
+    ...createRoutingCounters(),
     ...createScheduleCounters({ ...(schedules && { schedules }) }),
     requests: new Counter({
       name: 'entrepot_http_requests_total',
@@ -486,6 +488,7 @@ function subscribe(
       ),
     ),
     countWebhooks(telemetry, counters),
+    countRouting(telemetry, counters, named),
     countSchedules(telemetry, counters),
     telemetry.on('warning', () => counters.warnings.add(1)),
     ...countHosted(telemetry, counters, named),

@@ -1,6 +1,7 @@
 import type { HttpClient } from '../net/index.ts';
-import type { TransportSpec } from '../oci/index.ts';
+import type { RegistrySpec, TransportSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
+import type { RoutingPort } from './strategy/index.ts';
 
 /** What all upstreams share. */
 export interface UpstreamContext {
@@ -11,4 +12,6 @@ export interface UpstreamContext {
   readonly now: () => number;
   /** From 0 to below 1: spreads back-off. @default Math.random */
   readonly random?: (() => number) | undefined;
+  /** The plugin that orders the upstreams of a registry. @default none */
+  readonly pluginOf?: ((registry: RegistrySpec) => RoutingPort | undefined) | undefined;
 }

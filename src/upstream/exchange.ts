@@ -40,7 +40,7 @@ export async function published<T extends HttpHead>(
   },
 ): Promise<T> {
   const startedAt = performance.now();
-  const body: ResponseMeter = { bytes: 0, isOver: false };
+  const body: ResponseMeter = { bytes: 0, isOver: false, waitedMs: 0 };
   const publish = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'>): void =>
     context.telemetry.publish('upstream.request', {
       ...about,

@@ -69,6 +69,8 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   /** Every answer so far came from outside the public internet. */
   #isPrivateNetwork: boolean;
   #authorization: Authorization | undefined;
+  /** Milliseconds that its answers took so far, but for challenges. */
+  #respondedMs = 0;
   /** Whether the server is asked before a body is sent. */
   #isAnnounced: boolean;
 
@@ -108,6 +110,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     for (;;) {
       signal?.throwIfAborted();
       const reply = await this.#send();
+      this.#respondedMs += reply.respondedMs ?? 0;
       if (this.#isHome) onAnswer(reply, this.#authorization);
       const privateNetwork = this.#isPrivateNetwork && isPrivateNetwork(hostOf(this.#at.url), reply.remoteAddress);
       if (reply.status === 417 && this.#isAnnounced && this.#isRepeatable) {
@@ -122,6 +125,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
         if (renewed !== undefined) {
           await readRest(reply);
           this.#authorization = renewed;
+          this.#respondedMs -= reply.respondedMs ?? 0;
           answered += 1;
           continue;
         }
@@ -138,6 +142,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
           visibility,
           privateNetwork,
           away: this.#isHome || redirects === 0 ? undefined : away,
+          respondedMs: this.#respondedMs,
         };
       }
       await readRest(reply);

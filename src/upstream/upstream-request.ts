@@ -58,6 +58,8 @@ export interface UpstreamResponse<T extends HttpHead> extends WrittenUrl {
   readonly privateNetwork: boolean;
   /** Where the chain has left the upstream's origin: where another request can begin in its place. */
   readonly away: RedirectTarget | undefined;
+  /** Milliseconds that the answers of the chain took to come, without connecting and without tokens. @default not measured */
+  readonly respondedMs?: number | undefined;
 }
 
 /** The token scope for pulls of a repository (distribution, "Token scope"). */

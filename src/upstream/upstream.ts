@@ -27,6 +27,7 @@ import {
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { type RedirectTarget, SharedTargets } from './redirect-target.ts';
 import { type AnyRequest, mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
+import { Pace, type Question, rateBody } from './strategy/index.ts';
 import { placeOf } from './upload-place.ts';
 import type { PushRequest, RequestKind, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { watchBody } from './watch-body.ts';
@@ -61,6 +62,8 @@ export class Upstream {
   readonly heads: HeadSupport;
   /** The redirects that the requests of a transfer share. */
   readonly targets: SharedTargets;
+  /** How fast it answers. */
+  readonly pace: Pace;
   readonly #connection: UpstreamConnection;
   readonly #health: Health;
   /** The scopes of pushes that it has taken lately, or has challenged. */
@@ -77,6 +80,7 @@ export class Upstream {
     this.wrongBlobs = new Recent({ most: 1000, lasts: WRONG_FOR_MS, now });
     this.heads = new HeadSupport(now);
     this.targets = new SharedTargets(now);
+    this.pace = new Pace(now);
     this.#connection = connection;
     this.#granted = new Recent({ most: 1000, lasts: GRANTED_FOR_MS, now });
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
@@ -92,7 +96,7 @@ export class Upstream {
 
   /** Whether a request of a kind would fail at once, as the upstream is known to be down or throttles. Makes no request. */
   refuses(kind: RequestKind): boolean {
-    return this.#health.refuses(kind);
+    return this.#health.stateFor(kind) === 'open';
   }
 
   /** Reads the answer's body whole: at most `maxBytes`, else the answer is `invalid`. */
@@ -106,6 +110,7 @@ export class Upstream {
       ),
     );
     permit.settle(this.#verdict(answer));
+    this.#measure(request, answer);
     return answer;
   }
 
@@ -121,11 +126,16 @@ export class Upstream {
     }
     // The head alone proves nothing: storages have been seen to send no body after it.
     permit.reached();
-    const body = watchBody(reply.body, {
+    this.#measure(request, answer);
+    const watched = watchBody(reply.body, {
       begun: () => permit.settle(verdict),
       broken: (error) => permit.settle(judgeBody(error)),
       left: () => permit.settle({ kind: 'nothing' }),
     });
+    const { pace } = this;
+    const { meter } = reply;
+    const isRated = pace.isRated && meter !== undefined && request.kind === 'blob';
+    const body = isRated ? rateBody(watched, { meter, told: (rate) => pace.sent(rate) }) : watched;
     return { ...answer, reply: { ...reply, body } };
   }
 
@@ -171,6 +181,11 @@ export class Upstream {
     const found = placeOf(answer, this.#connection);
     if ('reason' in found) throw this.invalid(request, found.reason);
     return found;
+  }
+
+  /** What a question would meet now: at once a failure, the probe of a failing upstream, or an upstream that answers. */
+  stateFor({ content, method }: Pick<Question, 'content' | 'method'>): 'up' | 'trying' | 'resting' {
+    return STATES[this.#health.stateFor(kindOf(content, method))];
   }
 
   /** Its health, and what is left of its rate limits; makes no request. */
@@ -222,6 +237,12 @@ export class Upstream {
       permit.settle(judgeError(error));
       throw error;
     }
+  }
+
+  /** Of answers with content: an upstream that is quick to say that it lacks something is not fast. */
+  #measure({ kind }: UpstreamRequest, { reply, respondedMs }: UpstreamResponse<HttpHead>): void {
+    if (respondedMs === undefined || kind === 'list' || (reply.status !== 200 && reply.status !== 206)) return;
+    this.pace.answered(kind === 'blob' ? 'blob' : 'manifest', respondedMs);
   }
 
   #verdict({ reply, redirected }: UpstreamResponse<HttpHead>): HealthSignal {
@@ -312,6 +333,13 @@ export class Upstream {
 function orRefusal(error: unknown): UpstreamError {
   if (error instanceof UpstreamError && (error.kind === 'denied' || error.kind === 'throttled')) return error;
   throw error;
+}
+
+const STATES = { closed: 'up', 'half-open': 'trying', open: 'resting' } as const;
+
+function kindOf(content: Question['content'], method: Question['method']): RequestKind {
+  if (content !== 'manifest') return content;
+  return method === 'HEAD' ? 'check' : 'pull';
 }
 
 /** Asks how far an upload is, which is challenged as its next bytes are. */

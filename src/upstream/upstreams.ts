@@ -31,6 +31,7 @@ import { UpstreamError } from './error.ts';
 import { failOver, type HealthView, rightFirst } from './health/index.ts';
 import { UpstreamPushOrigin } from './push-origin.ts';
 import type { Quota } from './rate-limit.ts';
+import { type PaceView, type Question, Strategy } from './strategy/index.ts';
 import { nameAt, Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
@@ -47,6 +48,17 @@ export interface Upstreams {
   pushOriginOf(registry: RegistrySpec, via?: Via): PushOrigin;
   /** The health of a registry's upstreams, of those that were asked; makes no request. */
   healthOf(registry: RegistrySpec): readonly UpstreamHealth[];
+  /**
+   * The upstreams that a question may go to, in the order in which they would be asked now, and what their strategy goes by.
+   * Makes no request; a plugin is asked.
+   */
+  routeOf(registry: RegistrySpec, question: Question): Promise<readonly RoutedUpstream[]>;
+}
+
+/** One upstream in its place in the order. */
+export interface RoutedUpstream extends Omit<PaceView, 'measuredAt'> {
+  readonly upstream: string;
+  readonly state: ReturnType<Upstream['stateFor']>;
 }
 
 /** The health of one upstream. */
@@ -59,6 +71,7 @@ export interface UpstreamHealth extends HealthView {
 
 export function createUpstreams(context: UpstreamContext): Upstreams {
   const known = new WeakMap<UpstreamSpec, Upstream>();
+  const strategies = new WeakMap<RegistrySpec, Strategy>();
 
   function upstreamFor(registry: string, spec: UpstreamSpec): Upstream {
     const upstream = known.get(spec) ?? new Upstream(registry, spec, context);
@@ -66,11 +79,37 @@ export function createUpstreams(context: UpstreamContext): Upstreams {
     return upstream;
   }
 
+  /** Undefined where the order is that of the configuration. */
+  function strategyOf(registry: RegistrySpec): Strategy | undefined {
+    const { strategy: spec, name, upstreams } = registry;
+    if (spec === undefined || spec.by === 'ordered' || upstreams.length < 2) return undefined;
+    const { now, random = Math.random, pluginOf } = context;
+    const strategy =
+      strategies.get(registry) ?? new Strategy(spec, { registry: name, now, random, plugin: pluginOf?.(registry) });
+    strategies.set(registry, strategy);
+    return strategy;
+  }
+
+  async function routeOf(registry: RegistrySpec, question: Question): Promise<readonly RoutedUpstream[]> {
+    const { name, upstreams } = registry;
+    const need = question.reference?.kind === 'digest' && question.content !== 'list' ? 'pull' : 'resolve';
+    const candidates = upstreams
+      .filter(({ capabilities }) => capabilities.includes(need))
+      .map((spec) => upstreamFor(name, spec));
+    const ordered = (await strategyOf(registry)?.preview(candidates, question)) ?? candidates;
+    return ordered.map((each) => {
+      const { measuredAt: _, ...pace } = each.pace.view(question.content === 'blob' ? 'blob' : 'manifest');
+      return { upstream: each.name, state: each.stateFor(question), ...pace };
+    });
+  }
+
   return {
+    routeOf,
     originOf: (registry, via) =>
       new RegistryOrigin(registry, {
         via,
         upstreamFor: (spec) => upstreamFor(registry.name, spec),
+        strategy: strategyOf(registry),
         telemetry: context.telemetry,
       }),
     pushOriginOf: ({ name, upstreams: [first] }, via) => {
@@ -89,7 +128,7 @@ export function createUpstreams(context: UpstreamContext): Upstreams {
 /** A digest may come from any upstream; a tag or a list only from one that may resolve. */
 type Need = UpstreamSpec['capabilities'][number];
 
-interface Asked {
+interface Asked extends Pick<Question, 'content' | 'method'> {
   readonly need: Need;
   /** Without the registry. */
   readonly repository: string;
@@ -98,6 +137,13 @@ interface Asked {
   /** See {@link OpenBlobOptions}. */
   readonly prefer?: string | undefined;
   readonly only?: string | undefined;
+  /** Of a manifest. */
+  readonly reference?: Reference;
+  /** Bytes of a blob. */
+  readonly size?: number | undefined;
+  /** Of the part of a blob that is asked for; both ends are inclusive. */
+  readonly offset?: number;
+  readonly end?: number | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -106,6 +152,8 @@ type WithVia = Pick<UpstreamRequest, 'via'>;
 interface RegistryContext {
   /** Makes an upstream at its first request, and gives the same one afterwards. */
   readonly upstreamFor: (spec: UpstreamSpec) => Upstream;
+  /** @default the order of the configuration */
+  readonly strategy: Strategy | undefined;
   readonly telemetry: Telemetry;
   readonly via: Via | undefined;
 }
@@ -121,22 +169,29 @@ class RegistryOrigin implements Origin {
   }
 
   headManifest({ repository }: Repository, reference: Reference, { signal }: OriginOptions = {}) {
-    return this.#ask({ need: needOf(reference), repository, reference, signal }, headManifest);
+    const asked = { content: 'manifest', method: 'HEAD', need: needOf(reference) } as const;
+    return this.#ask({ ...asked, repository, reference, signal }, headManifest);
   }
 
   getManifest({ repository }: Repository, reference: Reference, { signal }: OriginOptions = {}) {
-    return this.#ask({ need: needOf(reference), repository, reference, signal }, getManifest);
+    const asked = { content: 'manifest', method: 'GET', need: needOf(reference) } as const;
+    return this.#ask({ ...asked, repository, reference, signal }, getManifest);
   }
 
   headBlob({ repository }: Repository, digest: Digest, { signal, size }: BlobOptions = {}) {
-    return this.#ask({ need: 'pull', repository, digest, size, signal }, headBlob);
+    return this.#ask({ content: 'blob', method: 'HEAD', need: 'pull', repository, digest, size, signal }, headBlob);
   }
 
   openBlob({ repository }: Repository, digest: Digest, options: OpenBlobOptions = {}) {
     const { signal, size, offset = 0, end, partOnly = false, prefer, only, transfer } = options;
     const isOnlyOne = this.#candidates('pull').length === 1;
     return this.#ask(
-      { need: 'pull', repository, digest, size, offset, end, partOnly, prefer, only, transfer, signal },
+      {
+        content: 'blob',
+        method: 'GET',
+        need: 'pull',
+        ...{ repository, digest, size, offset, end, partOnly, prefer, only, transfer, signal },
+      },
       async (upstream, asked) => {
         const giveUp = (): void => upstream.wrongBlobs.add(digest);
         try {
@@ -158,11 +213,11 @@ class RegistryOrigin implements Origin {
   }
 
   locateBlob({ repository }: Repository, digest: Digest, { signal }: OriginOptions = {}) {
-    return this.#ask({ need: 'pull', repository, digest, signal }, locateBlob);
+    return this.#ask({ content: 'blob', method: 'HEAD', need: 'pull', repository, digest, signal }, locateBlob);
   }
 
   async list({ repository }: Repository, query: ListQuery, { signal }: OriginOptions = {}): Promise<OriginList> {
-    const asked = { need: 'resolve', repository, signal } as const;
+    const asked = { content: 'list', method: 'GET', need: 'resolve', repository, signal } as const;
     if (query.kind !== 'referrers') return this.#ask({ ...asked, query }, listNames);
     const empty: Upstream[] = [];
     try {
@@ -209,7 +264,7 @@ class RegistryOrigin implements Origin {
   }
 
   async #ask<A extends Asked, T>(asked: A, ask: (upstream: Upstream, asked: A & WithVia) => Promise<T>): Promise<T> {
-    const { need, repository, digest, signal } = asked;
+    const { repository, digest, signal } = asked;
     const { name: registry } = this.#registry;
     const { telemetry } = this.#context;
     const via = this.#viaOf(repository);
@@ -218,7 +273,10 @@ class RegistryOrigin implements Origin {
     if (repository !== '' && !isRepositoryName(repository)) {
       throw new UpstreamError('that is no repository name', { kind: 'not-found', upstream: registry });
     }
-    const candidates = this.#candidates(need);
+    const ordering = this.#ordered(asked);
+    // Only a plugin takes time.
+    const candidates = ordering instanceof Promise ? await ordering : ordering;
+    signal?.throwIfAborted();
     const ordered = digest === undefined ? candidates : rightFirst(candidates, (each) => each.wrongBlobs.since(digest));
     return failOver(
       chosen(ordered, asked),
@@ -229,6 +287,16 @@ class RegistryOrigin implements Origin {
         signal,
       },
     );
+  }
+
+  /** The upstreams that may be asked, in the order of the registry's strategy. */
+  #ordered(asked: Asked): readonly Upstream[] | Promise<readonly Upstream[]> {
+    const candidates = this.#candidates(asked.need);
+    const { strategy } = this.#context;
+    // One that is asked alone needs no order.
+    return strategy === undefined || asked.only !== undefined
+      ? candidates
+      : strategy.order(candidates, questionOf(asked));
   }
 
   #viaOf(repository: string): Via | undefined {
@@ -250,6 +318,17 @@ function chosen(upstreams: readonly Upstream[], { prefer, only }: Asked): readon
   if (prefer === undefined) return upstreams;
   const isPreferred = ({ name }: Upstream): boolean => name === prefer;
   return [...upstreams.filter(isPreferred), ...upstreams.filter((each) => !isPreferred(each))];
+}
+
+function questionOf({ content, method, repository, reference, digest, size, offset = 0, end }: Asked): Question {
+  const last = end ?? (size === undefined ? undefined : size - 1);
+  return {
+    content,
+    method,
+    repository,
+    reference: digest === undefined ? reference : { kind: 'digest', digest },
+    size: last === undefined ? undefined : last + 1 - offset,
+  };
 }
 
 function needOf({ kind }: Reference): Need {

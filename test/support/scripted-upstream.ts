@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Digest } from '../../src/oci/index.ts';
 import type { Content, TestImage } from './image.ts';
 import { cut, type Exchange, sendContent, sendRedirect, sendStatus } from './scripted/answer.ts';
@@ -257,6 +258,7 @@ export class ScriptedUpstream {
     const { record, request, response, closed } = exchange;
     const fault = exchange.meet('arrival');
     if (fault.gate !== undefined) await Promise.race([fault.gate.pass(), closed]);
+    if (fault.delay !== undefined) await Promise.race([sleep(fault.delay), closed]);
     if (response.destroyed) return;
     if (fault.reset) return cut(exchange);
     if (fault.status !== undefined) {

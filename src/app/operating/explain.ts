@@ -5,16 +5,26 @@ import type {
   ImageAnswer,
   ImageExplanation,
   OperationContext,
+  Route,
   RulesAnswer,
 } from '../../admin/index.ts';
 import { formatKey, formatProblem, formatSource, isReachable, locateProblems } from '../../config/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
-import { formatReference, OciError, type Reference, type RegistrySpec, type Repository } from '../../oci/index.ts';
+import {
+  type Digest,
+  formatReference,
+  OciError,
+  parseDigest,
+  type Reference,
+  type RegistrySpec,
+  type Repository,
+} from '../../oci/index.ts';
 import { parseImagePattern, resolveName, withoutOwnHost } from '../../routing/index.ts';
 import { redactUrl } from '../../telemetry/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { explainAccess, faultOfQuestion, NoRulesError, SettingsError, wordExplanation } from '../settings/index.ts';
 import { planNextPull, sayNextPull } from './next-pull.ts';
+import { routeOf } from './routes.ts';
 
 /** Pulls of an image that are listed. */
 const MAX_PULLS = 10;
@@ -82,12 +92,14 @@ class ImageLook {
     const isSeen = this.#caller.seesAll || (await this.#caller.sees(repository));
     const image = `${repository.registry}/${repository.repository}${reference.kind === 'tag' ? ':' : '@'}${formatReference(reference)}`;
     const home = new HostingRules([spec]).homeOf(repository) === 'here' ? 'hosted' : 'mirrored';
-    const upstreams = isSeen && home === 'mirrored' ? this.#upstreamsOf(spec) : [];
+    const upstreams = isSeen && home === 'mirrored' ? await this.#upstreamsOf(named) : [];
     const [access, cache, pulls] = await Promise.all([
       this.#accessOf(who, repository),
       this.#cacheOf({ ...named, image, home, upstreams, isSeen }),
       isSeen ? this.#pullsOf(image, { ...repository, reference: formatReference(reference) }) : [],
     ]);
+    const digest = parseDigest(cache.digest ?? '');
+    const route = upstreams.length === 0 || digest === undefined ? undefined : await this.#routeOf(named, digest);
     return {
       image,
       ...repository,
@@ -97,6 +109,7 @@ class ImageLook {
       ...(access !== undefined && { access, accessOf: who }),
       cache,
       upstreams,
+      ...(route !== undefined && { route }),
       pulls,
     };
   }
@@ -135,10 +148,20 @@ class ImageLook {
     return seesAll ? { ...answer, ...(rule !== undefined && { rule }), ...(place !== undefined && { place }) } : answer;
   }
 
-  #upstreamsOf(spec: RegistrySpec): ImageExplanation['upstreams'] {
+  /** The order for what is asked by digest. */
+  #routeOf({ spec, repository: { repository } }: Named, digest: Digest): Promise<Route | undefined> {
+    return routeOf(spec, { parts: this.#server.parts, repository, digest });
+  }
+
+  /** In the order in which they are asked for the reference; those that may not be asked come last. */
+  async #upstreamsOf({ spec, repository: { repository }, reference }: Named): Promise<ImageExplanation['upstreams']> {
     const { upstreamSets } = this.#server.parts;
     const healths = new Map(upstreamSets.healthOf(spec).map((each) => [each.upstream, each]));
-    return spec.upstreams.map(({ name, url }) => {
+    const question = { content: 'manifest', method: 'GET', repository, reference } as const;
+    // Without a strategy it is known, and the room need not be loaded.
+    const order = spec.strategy === undefined ? [] : await upstreamSets.routeOf(spec, question);
+    const first = order.flatMap(({ upstream }) => spec.upstreams.filter(({ name }) => name === upstream));
+    return [...first, ...spec.upstreams.filter((each) => !first.includes(each))].map(({ name, url }) => {
       const health = healths.get(name);
       return {
         name,

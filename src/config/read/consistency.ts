@@ -7,6 +7,7 @@ import { formatListenAddress, isAnonymous, type ListenAddress, OWN_PATHS, RESERV
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 import { checkHosting, checkWritingRules, isAllHosted } from './hosted.ts';
 import { checkScheduled } from './schedules.ts';
+import { checkStrategies } from './strategies.ts';
 import { checkWebhooks } from './webhooks/index.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
@@ -18,6 +19,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkListeners(config, report);
   checkListenerTls(config, report);
   checkRegistries(config, report);
+  checkStrategies(config, report);
   checkHosting(config, report);
   checkForwardProxy(config, report);
   checkOwnListeners(config, report);

@@ -10,6 +10,7 @@ import { noteHosting } from './hosted.ts';
 import { noteRepeated } from './repeated.ts';
 import { noteScheduled } from './schedules.ts';
 import { isVariable, oddityOf } from './secrets.ts';
+import { noteStrategies } from './strategies.ts';
 import { noteTransfers } from './transfers.ts';
 import { noteWebhooks } from './webhooks/index.ts';
 import { noteWideRanges } from './wide-ranges.ts';
@@ -34,6 +35,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
     noteAnyone(config, listeners, note);
   }
   noteHosting(config, note);
+  noteStrategies(config, note);
   noteUnproved(config, note);
   noteForwardProxy(config, listeners, note);
   noteAccess(config, listeners, note);

@@ -39,6 +39,7 @@ import { mirrors } from './mirrors.ts';
 import { options } from './options.ts';
 import { platform } from './platform.ts';
 import { copy, warm } from './schedules/index.ts';
+import { strategy, weight } from './strategy.ts';
 import { timeouts } from './timeouts.ts';
 import { tracing } from './tracing.ts';
 import {
@@ -98,6 +99,11 @@ const upstreamObject = options({
     .min(1)
     .prefault(['pull', 'resolve'])
     .describe('`resolve`: it decides what a tag points to; `pull`: it serves content by digest.'),
+  weight: weight
+    .optional()
+    .describe(
+      'With `strategy: weighted`, how often it is asked first, beside the others: 3 is three times as often as 1, and 0 only after all others. 1 unless given.',
+    ),
   tls: upstreamTls.optional().describe('TLS towards this upstream.'),
   redirect_hosts: z
     .array(hostPattern)
@@ -131,6 +137,11 @@ const registry = options({
     .optional()
     .describe(
       'Where to pull from, in order of preference. A known registry needs none; a host name alone means `https://<name>`.',
+    ),
+  strategy: strategy
+    .optional()
+    .describe(
+      'In which order the upstreams are asked: `ordered` (unless given), `fastest`, `weighted`, or a map with `by` or `plugin`.',
     ),
   delivery: choice('stream', 'redirect')
     .prefault('stream')

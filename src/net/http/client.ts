@@ -58,10 +58,21 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       const { remoteAddress } = connection;
       const exchange = new Http1Exchange(connection, settings);
       try {
+        const sentAt = performance.now();
         const head = await exchange.send(bytes, body);
+        const respondedMs = performance.now() - sentAt;
         const { status, headers, setCookies } = head;
         const length = head.body.kind === 'length' ? head.body.length : undefined;
-        return { status, headers, setCookies, remoteAddress, length, body: exchange };
+        return {
+          status,
+          headers,
+          setCookies,
+          remoteAddress,
+          respondedMs,
+          length,
+          body: exchange,
+          meter: request.meter,
+        };
       } catch (error) {
         // The server may close a pooled connection while a request is on its way (RFC 9110 §9.2.2). The request is sent once
         // more, on a new connection. A POST is not, since the server may have processed it.
@@ -72,14 +83,14 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   }
 
   async function fetch(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpReply> {
-    const { status, headers, setCookies, remoteAddress, length, body } = await send(request, 'whole');
+    const { length, body, meter: _, ...head } = await send(request, 'whole');
     const whole = await readWhole(body, {
       authority: authorityOf(request.url),
       length,
       maxBytes: request.maxBytes,
       within: idle * BODY_DEADLINE_FACTOR,
     });
-    return { status, headers, setCookies, remoteAddress, body: whole };
+    return { ...head, body: whole };
   }
 
   return {

@@ -291,6 +291,8 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     if (reader === undefined) return;
     const region = this.#ring.take();
     if (region === undefined && this.#state === 'body') return;
+    const { meter } = this.#options;
+    if (meter?.waitedMs !== undefined) meter.waitedMs += performance.now() - this.#waitingSince;
     this.#reader = undefined;
     if (region === undefined && this.#error !== undefined) reader.reject(this.#error);
     else reader.resolve(region);

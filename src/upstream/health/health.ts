@@ -86,9 +86,11 @@ export class Health {
     };
   }
 
-  /** Whether {@link admit} would throw. */
-  refuses(kind: RequestKind): boolean {
-    return (['all', kind] as const).some((scope) => this.#circuit(scope).refusal() !== undefined);
+  /** What a request of a kind would meet: `open`: it would fail at once; `half-open`: it would be the probe. */
+  stateFor(kind: RequestKind): CircuitState {
+    const circuits = [this.#circuit('all'), this.#circuit(kind)];
+    if (circuits.some((each) => each.refusal() !== undefined)) return 'open';
+    return circuits.some((each) => each.view() !== undefined) ? 'half-open' : 'closed';
   }
 
   view(): HealthView {

@@ -4,7 +4,7 @@ import type { RecordedRequest, RequestFilter } from './journal.ts';
  * What goes wrong. Offsets are bytes of the blob or manifest, not of one answer: a body that is cut at 8 MB is not cut
  * again for a request that begins there. Several may be combined.
  *
- * `gate`, `reset` and `status` meet a request when it arrives; the rest meets content when it is sent, so that a 401 or
+ * `gate`, `delay`, `reset` and `status` meet a request when it arrives; the rest meets content when it is sent, so that a 401 or
  * a redirect on the way to it does not use up `times`. What is about a body leaves a HEAD alone.
  */
 export interface Fault {
@@ -15,6 +15,8 @@ export interface Fault {
 
   /** Waits here before anything is answered. */
   readonly gate?: Gate;
+  /** Waits so many milliseconds before anything is answered: what is measured is a time. */
+  readonly delay?: number;
   /** Closes the connection without an answer. */
   readonly reset?: boolean;
 
@@ -106,7 +108,7 @@ export type FaultTarget = RequestFilter | string | RegExp;
 /** When a fault strikes: as the request arrives, or as its content is sent. */
 export type Occasion = 'arrival' | 'content';
 
-const ARRIVAL: readonly (keyof Fault)[] = ['gate', 'reset', 'status'];
+const ARRIVAL: readonly (keyof Fault)[] = ['gate', 'delay', 'reset', 'status'];
 const BODY: readonly (keyof Fault)[] = ['cutAt', 'cutAfter', 'endAt', 'stallAt', 'flipAt', 'bytesPerSecond', 'line'];
 
 interface Armed {

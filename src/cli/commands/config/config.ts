@@ -1,5 +1,6 @@
 import {
   checkAccess,
+  checkPlugins,
   checkSchedules,
   checkTlsFiles,
   composeRegistries,
@@ -39,7 +40,10 @@ export function validateConfig({ flags, references = true }: ValidateOptions, ou
       // The registry map may define the default registry, and may be a URL; without it the registries cannot be checked.
       if (config.registryMap === undefined) catalogue = composeRegistries(config);
       if (catalogue !== undefined) checkSchedules(config, catalogue);
-      if (references) await checkTlsFiles(config);
+      if (references) {
+        await checkTlsFiles(config);
+        await checkPlugins(config);
+      }
       if (references && catalogue !== undefined) known = await checkAccess(config, catalogue);
     } catch (error) {
       throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;

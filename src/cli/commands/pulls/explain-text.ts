@@ -2,6 +2,7 @@ import type { ImageExplanation, PullDetail, PullRequest } from '../../../admin/i
 import { printable } from '../../../lib/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatInstant, shortDigest } from '../../format.ts';
+import { formatRoute } from '../../route-text.ts';
 import { formatMilliseconds, formatPulls, imageOf } from './pulls-table.ts';
 
 type Fact = readonly [name: string, value: string | undefined];
@@ -39,7 +40,7 @@ export function formatImage(
   explanation: ImageExplanation,
   options: { readonly who: string | undefined; readonly columns: number | undefined; readonly now: number },
 ): string {
-  const { image, registry, namedBy, home, access, cache, upstreams, pulls } = explanation;
+  const { image, registry, namedBy, home, access, cache, upstreams, route, pulls } = explanation;
   const { now } = options;
   const facts: readonly Fact[] = [
     ['next pull', cache.next],
@@ -61,6 +62,7 @@ export function formatImage(
     ],
     ['pinned', cache.pinned ? 'yes, so it is not evicted' : undefined],
     ...upstreams.map(({ name, url, health }): Fact => ['upstream', `${name}, ${url}${describeHealth(health)}`]),
+    ['by digest', route && formatRoute(route)],
   ];
   const table =
     pulls.length === 0 ? ['No pull of it is recorded.'] : ['Last pulls', formatPulls(pulls, options).trimEnd()];

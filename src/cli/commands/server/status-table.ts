@@ -8,6 +8,7 @@ import type {
 } from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatProgress, formatTable, shortDigest } from '../../format.ts';
+import { formatRoute } from '../../route-text.ts';
 
 /** The server, its cache, its upstreams and its transfers. @param now milliseconds since 1970 */
 export function formatStatus(status: ServerStatus, now: number): string {
@@ -23,6 +24,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     upstreams = [],
     certificates = [],
     webhooks = [],
+    routes = [],
   } = status;
   const facts: readonly (readonly [string, string])[] = [
     ['listening', listeners.join(', ')],
@@ -33,6 +35,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ...describeRequests(status.requests),
     ...certificates.map((certificate) => ['certificate', describeCertificate(certificate, now)] as const),
     ...webhooks.map((webhook) => ['webhook', describeWebhook(webhook)] as const),
+    ...routes.map((route) => ['route', formatRoute(route)] as const),
     ...held.map((tag) => ['held', describeHeld(tag)] as const),
     ...warnings.map((warning) => ['warning', warning] as const),
   ];

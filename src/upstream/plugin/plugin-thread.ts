@@ -1,0 +1,169 @@
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '../../lib/index.ts';
+import type { RoutingOrder, RoutingQuestion } from './contract.ts';
+import { faultOfNames, type PluginAnswer, type PluginFailure } from './judge.ts';
+import type { Posted, PostedQuestion, WorkerData } from './routing-worker.ts';
+
+/** Milliseconds that a plugin has for an answer: no request waits longer for it. */
+export const ANSWER_WITHIN_MS = 100;
+/** Milliseconds that it has to load. */
+export const LOAD_WITHIN_MS = 5000;
+/** Bytes of its heap, in MiB; a thread that needs more ends. */
+const HEAP = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 };
+/** Questions that may wait for an answer; a plugin that is asked more is too slow. */
+const MOST_WAITING = 1000;
+
+/** A plugin failed. The message says how, as the end of a sentence that begins with the plugin. */
+export class PluginError extends Error {
+  override readonly name = 'PluginError';
+  readonly failure: PluginFailure;
+
+  constructor(failure: PluginFailure, message: string) {
+    super(message);
+    this.failure = failure;
+  }
+}
+
+interface PluginThreadOptions {
+  /** @default {@link ANSWER_WITHIN_MS} */
+  readonly answerWithin?: number;
+  /** @default {@link LOAD_WITHIN_MS} */
+  readonly loadWithin?: number;
+  /** Whether what the plugin prints appears where this program prints. @default false: it is dropped */
+  readonly prints?: boolean;
+}
+
+interface Waiting {
+  readonly settle: (answer: PluginAnswer) => void;
+  readonly fail: (error: PluginError) => void;
+}
+
+/** A running thread, which has loaded the plugin or is about to. */
+interface Running {
+  readonly thread: Worker;
+  readonly loaded: Promise<void>;
+}
+
+/**
+ * A plugin in a thread of its own: it can neither block the event loop nor end the process, and one that hangs is ended. The
+ * next question starts it again, so it may keep nothing for good.
+ */
+export class PluginThread {
+  readonly file: string;
+  readonly #answerWithin: number;
+  readonly #loadWithin: number;
+  readonly #prints: boolean;
+  readonly #waiting = new Map<number, Waiting>();
+  #running: Running | undefined;
+  #count = 0;
+  #isClosed = false;
+
+  constructor(file: string, options: PluginThreadOptions = {}) {
+    this.file = file;
+    this.#answerWithin = options.answerWithin ?? ANSWER_WITHIN_MS;
+    this.#loadWithin = options.loadWithin ?? LOAD_WITHIN_MS;
+    this.#prints = options.prints ?? false;
+  }
+
+  /** Starts the thread, unless it runs. @throws {PluginError} where the plugin cannot be loaded */
+  load(): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new PluginError('load', 'was replaced or removed'));
+    this.#running ??= this.#start();
+    return this.#running.loaded;
+  }
+
+  /** @throws {PluginError} */
+  async order(question: RoutingQuestion): Promise<RoutingOrder> {
+    await this.load();
+    const answer = await this.#ask(question);
+    if (answer.kind === 'fault') throw new PluginError(answer.failure, answer.fault);
+    const { names, said } = answer;
+    const fault = names === undefined ? undefined : faultOfNames(names, question, said);
+    if (fault !== undefined) throw new PluginError('invalid', fault);
+    return names;
+  }
+
+  /** Ends the thread; whoever waits is answered with an error. */
+  close(): void {
+    this.#isClosed = true;
+    this.#end(new PluginError('load', 'was replaced or removed'));
+  }
+
+  #start(): Running {
+    const workerData: WorkerData = { file: this.file };
+    const thread = startThread('routing-worker', import.meta, {
+      workerData,
+      resourceLimits: HEAP,
+      stdout: !this.#prints,
+      stderr: !this.#prints,
+    });
+    if (!this.#prints) {
+      thread.stdout.resume();
+      thread.stderr.resume();
+    }
+    const { promise: loaded, resolve, reject } = Promise.withResolvers<void>();
+    const seconds = this.#loadWithin / 1000;
+    const timer = setTimeout(() => lose('load', `was not loaded within ${seconds} s`), this.#loadWithin);
+    let isLoaded = false;
+    const lose = (failure: PluginFailure, message: string): void => {
+      clearTimeout(timer);
+      const error = new PluginError(isLoaded ? failure : 'load', message);
+      reject(error);
+      if (this.#running?.thread === thread) this.#end(error);
+    };
+    thread.on('message', (message: Posted) => {
+      if (message.kind === 'not-loaded') return lose('load', message.fault);
+      if (message.kind === 'answer') return this.#settle(message.id, message.answer);
+      isLoaded = true;
+      clearTimeout(timer);
+      resolve();
+    });
+    thread.on('error', (error: Error) =>
+      lose('crashed', `ended its thread: ${error.name}: ${error.message.slice(0, 300)}`),
+    );
+    thread.on('exit', (code) => lose('crashed', `ended its thread, with the exit code ${code}`));
+    thread.unref();
+    // It rejects for those who wait; nobody has to.
+    loaded.catch(() => {});
+    return { thread, loaded };
+  }
+
+  async #ask(question: RoutingQuestion): Promise<PluginAnswer> {
+    const running = this.#running;
+    if (running === undefined) throw new PluginError('crashed', 'ended its thread');
+    if (this.#waiting.size >= MOST_WAITING) throw new PluginError('timeout', `has ${MOST_WAITING} questions to answer`);
+    const { promise, resolve: settle, reject: fail } = Promise.withResolvers<PluginAnswer>();
+    this.#count += 1;
+    const posted: PostedQuestion = { id: this.#count, question };
+    this.#waiting.set(posted.id, { settle, fail });
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin, a window has
+    running.thread.postMessage(posted);
+    // Where this thread was busy, the answer may be there already, and is taken up before the second look.
+    const timer = setTimeout(() => setImmediate(() => this.#giveUp(posted.id, running)), this.#answerWithin);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #settle(id: number, answer: PluginAnswer): void {
+    this.#waiting.get(id)?.settle(answer);
+    this.#waiting.delete(id);
+  }
+
+  /** Whether it computes or waits cannot be told from here, so its thread ends either way. */
+  #giveUp(id: number, running: Running): void {
+    if (!this.#waiting.has(id) || this.#running !== running) return;
+    this.#end(new PluginError('timeout', `did not answer within ${this.#answerWithin} ms`));
+  }
+
+  #end(error: PluginError): void {
+    const running = this.#running;
+    this.#running = undefined;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { fail } of waiting) fail(error);
+    void running?.thread.terminate();
+  }
+}
