@@ -197,6 +197,12 @@ export class SegmentScene {
     return { bytes: bodies.reduce((sum, { bytes }) => sum + bytes, 0), requests: bodies.length };
   }
 
+  /** What was asked for, and what of it was sent, for people. */
+  get told(): string {
+    const bodies = this.upstreams.flatMap((each) => each.blobBodies(this.blob.digest));
+    return bodies.map(({ range = 'all', bytes, end }) => `${range.replace('bytes=', '')} ${bytes} ${end}`).join(', ');
+  }
+
   /** Stops its upstreams and frees the blob. */
   async close(): Promise<void> {
     if (this.#blob !== undefined) for (const each of this.upstreams) each.library.remove(REPOSITORY, this.#blob.digest);

@@ -232,7 +232,7 @@ class Play {
       },
       expectFrugal: () => {
         this.#twice = Math.max(this.#twice, twice());
-        if (twice() > TWICE_AT_MOST) add(`${percent(twice())} were fetched twice`);
+        if (twice() > TWICE_AT_MOST) add(`${percent(twice())} were fetched twice: ${scene.told}`);
       },
       expectFrugalOverKill: () => {
         this.#twiceOverKill = Math.max(this.#twiceOverKill, twice());
