@@ -55,6 +55,7 @@ export class SegmentScene {
   struck = 0;
   /** What was drawn, for people. */
   readonly drawn: string[] = [];
+  #strikesFirst = false;
   #blob: Content | undefined;
   /** When the upstream said that it wants a rest, and what it was asked in that time. */
   #restedFrom: number | undefined;
@@ -101,6 +102,18 @@ export class SegmentScene {
     for (const each of this.upstreams) each.fault(this.blob.digest, { bytesPerSecond: RATE });
   }
 
+  /** Goes on with another blob, of which the first segment is struck: there is one, however slow this machine is. */
+  renew(): void {
+    this.#release();
+    for (const each of this.upstreams) {
+      each.heal();
+      each.forget();
+    }
+    this.drawn.push('again');
+    this.#strikesFirst = true;
+    this.slowDown();
+  }
+
   /** Everything goes right again, as slowly as before. */
   heal(): void {
     for (const each of this.upstreams) each.heal();
@@ -139,9 +152,9 @@ export class SegmentScene {
     }
   }
 
-  /** Lets something strike one request for a segment, or so many, beginning with one of the first two. */
+  /** Lets something strike one request for a segment, or so many, beginning with one of the first two, or with the first. */
   strike(fault: Fault, { times = 1, on = this.upstream }: { times?: number; on?: ScriptedUpstream } = {}): void {
-    const after = this.chances.below(2);
+    const after = this.#strikesFirst ? 0 : this.chances.below(2);
     const { onStrike } = fault;
     this.drawn.push(`${times} after ${after}: ${JSON.stringify({ ...fault, gate: undefined })}`);
     on.fault(isSegment, {
@@ -191,23 +204,43 @@ export class SegmentScene {
     return 1 + this.chances.below(LEAST / 2 - 1);
   }
 
-  /** Bytes of the blob that the upstreams have sent so far, in a whole number of requests. */
-  get sent(): { readonly bytes: number; readonly requests: number } {
-    const bodies = this.upstreams.flatMap((each) => each.blobBodies(this.blob.digest));
-    return { bytes: bodies.reduce((sum, { bytes }) => sum + bytes, 0), requests: bodies.length };
+  /**
+   * Bytes of the blob that were fetched so far, and by how many requests. Where the server has closed a connection as another
+   * fetches what follows, what the closed one had in its buffers was read by none, and is not counted.
+   */
+  get fetched(): { readonly bytes: number; readonly requests: number } {
+    const spans = this.#bodies.map(({ range, bytes, end }) => {
+      const start = Number(/^bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
+      return { start, end: start + bytes, isLeft: end === 'left' };
+    });
+    const bytes = spans.reduce((sum, { start, end, isLeft }) => {
+      const next = isLeft ? spans.filter((other) => other.start > start).map((other) => other.start) : [];
+      return sum + Math.min(end, ...next) - start;
+    }, 0);
+    return { bytes, requests: spans.length };
+  }
+
+  get #bodies(): readonly RecordedRequest[] {
+    return this.upstreams.flatMap((each) => each.blobBodies(this.blob.digest));
   }
 
   /** What was asked for, and what of it was sent, for people. */
   get told(): string {
-    const bodies = this.upstreams.flatMap((each) => each.blobBodies(this.blob.digest));
-    return bodies.map(({ range = 'all', bytes, end }) => `${range.replace('bytes=', '')} ${bytes} ${end}`).join(', ');
+    return this.#bodies
+      .map(({ range = 'all', bytes, end }) => `${range.replace('bytes=', '')} ${bytes} ${end}`)
+      .join(', ');
   }
 
   /** Stops its upstreams and frees the blob. */
   async close(): Promise<void> {
-    if (this.#blob !== undefined) for (const each of this.upstreams) each.library.remove(REPOSITORY, this.#blob.digest);
-    this.#blob = undefined;
+    this.#release();
     for (const each of this.upstreams) await each.stop();
+  }
+
+  #release(): void {
+    if (this.#blob === undefined) return;
+    for (const each of this.upstreams) each.library.remove(REPOSITORY, this.#blob.digest);
+    this.#blob = undefined;
   }
 }
 
