@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningEntrepot } from '../../support/app.ts';
 import { Chances } from '../../support/hostile.ts';
@@ -10,7 +11,7 @@ import {
   type ScriptedUpstream,
   type ScriptedUpstreamOptions,
 } from '../../support/scripted-upstream.ts';
-import { MiB } from './process-figures.ts';
+import { MiB, readFrom } from './process-figures.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { REPOSITORY, type Stage } from './stage.ts';
 
@@ -55,6 +56,8 @@ export class SegmentScene {
   struck = 0;
   /** What was drawn, for people. */
   readonly drawn: string[] = [];
+  /** Blobs that were pulled, this one included. */
+  blobs = 1;
   #strikesFirst = false;
   #blob: Content | undefined;
   /** When the upstream said that it wants a rest, and what it was asked in that time. */
@@ -105,6 +108,7 @@ export class SegmentScene {
   /** Goes on with another blob, of which the first segment is struck: there is one, however slow this machine is. */
   renew(): void {
     this.#release();
+    this.blobs += 1;
     for (const each of this.upstreams) {
       each.heal();
       each.forget();
@@ -204,20 +208,19 @@ export class SegmentScene {
     return 1 + this.chances.below(LEAST / 2 - 1);
   }
 
-  /**
-   * Bytes of the blob that were fetched so far, and by how many requests. Where the server has closed a connection as another
-   * fetches what follows, what the closed one had in its buffers was read by none, and is not counted.
-   */
-  get fetched(): { readonly bytes: number; readonly requests: number } {
-    const spans = this.#bodies.map(({ range, bytes, end }) => {
-      const start = Number(/^bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
-      return { start, end: start + bytes, isLeft: end === 'left' };
-    });
-    const bytes = spans.reduce((sum, { start, end, isLeft }) => {
-      const next = isLeft ? spans.filter((other) => other.start > start).map((other) => other.start) : [];
-      return sum + Math.min(end, ...next) - start;
-    }, 0);
-    return { bytes, requests: spans.length };
+  /** Requests that were answered with bytes of the blob, so far. */
+  get requests(): number {
+    return this.#bodies.length;
+  }
+
+  /** Bytes of the blob that were sent so far, those among them that a closed connection had in its buffers. */
+  get sent(): number {
+    return this.#bodies.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** The ports that bodies come from. */
+  get ports(): readonly number[] {
+    return this.upstreams.flatMap(({ url, cdnUrl }) => [url, cdnUrl]).map((each) => Number(new URL(each).port));
   }
 
   get #bodies(): readonly RecordedRequest[] {
@@ -242,6 +245,21 @@ export class SegmentScene {
     for (const each of this.upstreams) each.library.remove(REPOSITORY, this.#blob.digest);
     this.#blob = undefined;
   }
+}
+
+/** A server that says how many bytes it has read from its upstreams. */
+export interface CountingServer extends RunningEntrepot {
+  /** Bytes that it has read from some ports. */
+  readFrom(ports: readonly number[]): Promise<number>;
+}
+
+const COUNTER = new URL('counted-reads.ts', import.meta.url).href;
+
+export async function startCounting(stage: Stage, registries: object): Promise<CountingServer> {
+  const file = stage.workspace.path(`reads-${randomUUID()}.json`);
+  const env = { NODE_OPTIONS: `--import ${COUNTER}`, FAULTS_READS: file };
+  const server = await stage.server({ url: '' }, { registries, ...SETTINGS }, { env });
+  return { ...server, readFrom: (ports) => readFrom(file, ports) };
 }
 
 /** Counts who passes. */

@@ -1,9 +1,16 @@
-import type { RunningEntrepot } from '../../support/app.ts';
 import { becomesStored, becomesTidy } from '../lib/disk.ts';
 import { eachOf } from '../lib/pull.ts';
 import { Misses, type Outcome, type Row } from '../lib/row.ts';
 import { type Judge, ORDEALS } from '../lib/segment-ordeals.ts';
-import { chancesFor, openGate, type SceneOptions, SETTINGS, SegmentScene, SIZE } from '../lib/segment-scene.ts';
+import {
+  type CountingServer,
+  chancesFor,
+  openGate,
+  type SceneOptions,
+  SegmentScene,
+  SIZE,
+  startCounting,
+} from '../lib/segment-scene.ts';
 import type { Stage } from '../lib/stage.ts';
 
 /** Bytes that are asked for a second time, as a share of the blob, where a segment breaks or is refused. */
@@ -164,7 +171,7 @@ class Play {
       ),
     );
     const registries = Object.fromEntries(scenes.map((scene) => [scene.registry, scene.config]));
-    const server = await stage.server({ url: '' }, { registries, ...SETTINGS });
+    const server = await startCounting(stage, registries);
     await eachOf(CASES, {
       atOnce: AT_ONCE,
       work: async (each, i) => {
@@ -187,11 +194,7 @@ class Play {
 
   async #play(
     { name, ends = 'whole', isFrugal = false, mayMiss = false, arrange }: Case,
-    {
-      scene,
-      server,
-      round,
-    }: { readonly scene: SegmentScene; readonly server: RunningEntrepot; readonly round: number },
+    { scene, server, round }: { readonly scene: SegmentScene; readonly server: CountingServer; readonly round: number },
   ): Promise<void> {
     const judge = this.#judge(name, { scene, round });
     scene.slowDown();
@@ -202,12 +205,12 @@ class Play {
       arrange(scene);
       pulled = await scene.pull(server);
     }
-    judge.expect(mayMiss ? scene.fetched.requests > 1 : scene.struck > 0, 'there was no segment to strike');
+    judge.expect(mayMiss ? scene.requests > 1 : scene.struck > 0, 'there was no segment to strike');
     const late = scene.askedDuringRest;
     judge.expect(late === 0, `${late} requests in the second for which no more were wanted`);
     if (ends === 'cut' && !pulled.ok) judge.wasCut(pulled);
     else judge.expectWhole(pulled);
-    if (isFrugal) judge.expectFrugal();
+    if (isFrugal) await judge.expectFrugal(server);
     scene.heal();
     judge.expectWhole(await scene.pullUntilWell(server), 'when all is well again');
     judge.expect(await becomesStored(server.dir, scene.blob), 'it is not stored');
@@ -219,7 +222,6 @@ class Play {
     const counts = this.#counts;
     counts.cases += 1;
     const add = (miss: string): void => misses.add(`${name}, round ${round + 1} (${scene.drawn.join('; ')}): ${miss}`);
-    const twice = (): number => scene.fetched.bytes / SIZE - 1;
     return {
       expect: (holds, miss) => {
         if (!holds) add(miss);
@@ -235,13 +237,15 @@ class Play {
         counts.cut += 1;
         if (pulled.wrong) add(`a complete wrong body: ${pulled.ending}`);
       },
-      expectFrugal: () => {
-        this.#twice = Math.max(this.#twice, twice());
-        if (twice() > TWICE_AT_MOST) add(`${percent(twice())} were fetched twice: ${scene.told}`);
+      expectFrugal: async (server) => {
+        const twice = (await server.readFrom(scene.ports)) / SIZE - scene.blobs;
+        this.#twice = Math.max(this.#twice, twice);
+        if (twice > TWICE_AT_MOST) add(`${percent(twice)} were fetched twice: ${scene.told}`);
       },
       expectFrugalOverKill: () => {
-        this.#twiceOverKill = Math.max(this.#twiceOverKill, twice());
-        if (twice() > TWICE_OVER_KILL) add(`${percent(twice())} were fetched twice`);
+        const twice = scene.sent / SIZE - 1;
+        this.#twiceOverKill = Math.max(this.#twiceOverKill, twice);
+        if (twice > TWICE_OVER_KILL) add(`${percent(twice)} were fetched twice`);
       },
     };
   }
