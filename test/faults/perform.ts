@@ -14,16 +14,23 @@ export interface Result {
 
 export interface PerformOptions {
   readonly rounds: Rounds;
+  /** @default 0 */
+  readonly seed?: number;
   readonly progress: (text: string) => void;
 }
 
 /** Runs a row on a stage of its own. A row that throws or takes too long has missed; nothing it started outlives it. */
-export async function perform(row: Row, { rounds, progress }: PerformOptions): Promise<Result> {
+export async function perform(row: Row, { rounds, seed = 0, progress }: PerformOptions): Promise<Result> {
   const began = performance.now();
   const { id, what, reach } = row;
   const within = (row.within ?? 90) * (rounds === 'long' ? 120 : rounds);
   const over = new AbortController();
-  const stage = await Stage.open({ rounds, signal: over.signal, progress: (text) => progress(`${id}: ${text}`) });
+  const stage = await Stage.open({
+    rounds,
+    seed,
+    signal: over.signal,
+    progress: (text) => progress(`${id}: ${text}`),
+  });
   let timer: NodeJS.Timeout | undefined;
   let outcome: Outcome;
   try {

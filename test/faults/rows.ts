@@ -12,11 +12,13 @@ import { lostDatabase } from './rows/lost-database.ts';
 import { misbehaviour } from './rows/misbehaviour.ts';
 import { mixedSpeeds } from './rows/mixed-speeds.ts';
 import { rottenFiles } from './rows/rotten-files.ts';
+import { segments } from './rows/segments.ts';
 import { soak } from './rows/soak.ts';
 
 /** Every kind of fault, in the order of the table. */
 export const ROWS: readonly Row[] = [
   cuts,
+  segments,
   kills,
   rottenFiles,
   deadUpstream,

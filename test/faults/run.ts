@@ -24,7 +24,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`${(error as Error).message}\n${USAGE}`);
     return 2;
   }
-  const { rounds, only, json = fileURLToPath(new URL('../../.bench/faults.json', import.meta.url)) } = options;
+  const { rounds, only, seed, json = fileURLToPath(new URL('../../.bench/faults.json', import.meta.url)) } = options;
   if (process.platform !== 'linux') {
     console.error('The fault suite reads /proc and kills process groups, for which it needs Linux.');
     return 2;
@@ -32,7 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
   const startedAt = new Date();
   const results: Result[] = [];
   for (const row of ROWS.filter(({ id }) => only.length === 0 || only.includes(id))) {
-    const result = await perform(row, { rounds, progress });
+    const result = await perform(row, { rounds, seed, progress });
     progress('');
     const word = result.met === undefined ? 'skipped' : result.met ? 'met' : 'MISSED';
     console.log(`${row.id}: ${word}, ${result.outcome.figure} (${Math.round(result.seconds)} s)`);
@@ -42,7 +42,10 @@ async function main(args: readonly string[]): Promise<number> {
 
   const seconds = Math.round((Date.now() - startedAt.getTime()) / 1000);
   await mkdir(dirname(json), { recursive: true });
-  await writeFile(json, `${JSON.stringify({ startedAt, rounds, seconds, node: process.version, results }, null, 2)}\n`);
+  await writeFile(
+    json,
+    `${JSON.stringify({ startedAt, rounds, seed, seconds, node: process.version, results }, null, 2)}\n`,
+  );
   console.log(`\n${seconds} s; the figures are in ${options.json ?? join('.bench', 'faults.json')}`);
   // With CI set, what cannot be tried has not been withstood.
   const isFailure = ({ met }: Result): boolean => met === false || (met === undefined && Boolean(process.env['CI']));

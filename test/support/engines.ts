@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { type Digest, digestAlgorithm, digestHex } from '../../src/oci/index.ts';
+import { goTool } from './go-tools.ts';
 import { type TestImage, writeOciLayout } from './image.ts';
 import { check, freePort, type RunningProcess, type RunResult, run, type Workspace } from './processes.ts';
 
@@ -193,12 +194,59 @@ export async function startContainerd(
        config_path = "${cri}"`
      }`,
   );
+  return runContainerd(workspace, { config, socket, env: more });
+}
+
+/** How containerd 2.1 and later fetches one layer: by parts of so many bytes, so many at once. */
+export interface LayerParts {
+  readonly bytes: number;
+  readonly atOnce: number;
+}
+
+/** Starts containerd 2, as `scripts/go-tools.ts` builds it. It asks the registry itself, and not its ctr. */
+export async function startContainerd2(workspace: Workspace, { bytes, atOnce }: LayerParts): Promise<Containerd> {
+  const socket = workspace.path('containerd2.sock');
+  const config = await workspace.file(
+    'containerd2.toml',
+    `version = 3
+     root = "${workspace.path('containerd2')}"
+     state = "${workspace.path('containerd2-state')}"
+     disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]
+     [grpc]
+       address = "${socket}"
+     [ttrpc]
+       address = "${socket}.ttrpc"
+     [plugins."io.containerd.transfer.v1.local"]
+       max_concurrent_downloads = ${atOnce}
+       concurrent_layer_fetch_buffer = ${bytes}
+     # No unpacking needs an overlay: \`native\` copies.
+     [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+       platform = "linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}"
+       snapshotter = "native"`,
+  );
+  return runContainerd(workspace, { config, socket, programs: [goTool('containerd'), goTool('ctr')] });
+}
+
+async function runContainerd(
+  workspace: Workspace,
+  {
+    config,
+    socket,
+    env: more = {},
+    programs: [containerd, client] = ['containerd', 'ctr'],
+  }: {
+    readonly config: string;
+    readonly socket: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly programs?: readonly [containerd: string, ctr: string];
+  },
+): Promise<Containerd> {
   // ctr itself asks the registry, so what it is to go through stands in its environment.
   const env = withSbin(more);
-  const ctr = (...args: string[]): Promise<string> => check(['ctr', '--address', socket, ...args], { env });
-  const process = await workspace.start(['containerd', '--config', config], {
+  const ctr = (...args: string[]): Promise<string> => check([client, '--address', socket, ...args], { env });
+  const process = await workspace.start([containerd, '--config', config], {
     env,
-    ready: async () => (await run(['ctr', '--address', socket, 'version'], { env })).code === 0,
+    ready: async () => (await run([client, '--address', socket, 'version'], { env })).code === 0,
   });
   return {
     process,

@@ -31,6 +31,9 @@ export const GO_TOOLS = {
   helm: { package: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0' },
   /** Asks a container runtime for what the kubelet asks it for. */
   crictl: { package: 'sigs.k8s.io/cri-tools/cmd/crictl', version: 'v1.37.0' },
+  /** Fetches parts of a layer at once, which the containerd of Debian cannot. */
+  containerd: { package: 'github.com/containerd/containerd/v2/cmd/containerd', version: 'v2.3.7' },
+  ctr: { package: 'github.com/containerd/containerd/v2/cmd/ctr', version: 'v2.3.7' },
   buildkitd: { package: 'github.com/moby/buildkit/cmd/buildkitd', version: 'v0.34.2', excludes: true },
   buildctl: { package: 'github.com/moby/buildkit/cmd/buildctl', version: 'v0.34.2', excludes: true },
   /** The ACME server that Let's Encrypt tests clients with: small, strict, and it rejects some requests at random. */

@@ -74,7 +74,7 @@ export class Workspace {
   }
 
   /** Writes a file under the directory, with the folders it needs, and returns its path. */
-  async file(name: string, text: string): Promise<string> {
+  async file(name: string, text: string | Buffer): Promise<string> {
     const path = this.path(name);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);

@@ -28,6 +28,15 @@ export interface ScriptedUpstreamOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** The host in every URL it tells; must lead to 127.0.0.1. @default '127.0.0.1' */
   readonly host?: string;
+  /** How often, and for how many milliseconds, a URL that it signed is good. @default always */
+  readonly signatures?: { readonly uses?: number; readonly lasts?: number };
+}
+
+/** A URL that was signed. */
+interface Signature {
+  readonly methods: string;
+  readonly until: number;
+  uses: number;
 }
 
 /** Starts a registry that behaves like a real one and misbehaves on cue. It listens on 127.0.0.1, on free ports. */
@@ -45,7 +54,7 @@ export class ScriptedUpstream {
   readonly #journal = new Journal();
   readonly #faults = new Faults();
   readonly #tokens: Tokens | undefined;
-  readonly #signatures = new Map<string, string>();
+  readonly #signatures = new Map<string, Signature>();
   readonly #hidden = new Map<string, 'public' | 'refused' | 'absent'>();
   readonly #servers: Record<HostRole, Server>;
   readonly #ports: Record<HostRole, number> = { registry: 0, token: 0, cdn: 0 };
@@ -154,6 +163,17 @@ export class ScriptedUpstream {
     this.#signatures.clear();
   }
 
+  /**
+   * Refuses new connections to one of its hosts, where what is open goes on.
+   *
+   * @returns takes connections again, on the same port
+   */
+  refuseConnections(role: HostRole): () => Promise<void> {
+    const server = this.#servers[role];
+    server.close();
+    return () => listenOn(server, this.#ports[role]);
+  }
+
   /** Sets the pulls left in the window of the rate limit; at 0 a GET of a manifest is answered 429. */
   limitPulls(left: number): void {
     this.#pullsLeft = left;
@@ -181,10 +201,7 @@ export class ScriptedUpstream {
   async listen(): Promise<void> {
     for (const role of ['registry', 'token', 'cdn'] as const) {
       const server = this.#servers[role];
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, resolve);
-      });
+      await listenOn(server, 0);
       this.#ports[role] = (server.address() as AddressInfo).port;
     }
   }
@@ -357,7 +374,9 @@ export class ScriptedUpstream {
 
   #redirect(exchange: Exchange, status: number): Promise<void> {
     const signature = randomUUID();
-    this.#signatures.set(signature, this.personality.blobHead === 'refused' ? 'GET' : 'GET HEAD');
+    const { uses = Number.POSITIVE_INFINITY, lasts = Number.POSITIVE_INFINITY } = this.#options.signatures ?? {};
+    const methods = this.personality.blobHead === 'refused' ? 'GET' : 'GET HEAD';
+    this.#signatures.set(signature, { methods, until: performance.now() + lasts, uses });
     return sendRedirect(exchange, status, `${this.cdnUrl}${exchange.url.pathname}?X-Amz-Signature=${signature}`);
   }
 
@@ -365,8 +384,10 @@ export class ScriptedUpstream {
     const { request, url, record } = exchange;
     // Object storage refuses two ways of authentication in one request, which is how such a leak shows in the wild.
     if (request.headers.authorization !== undefined) return sendStatus(exchange, 400, { body: 'InvalidArgument' });
-    const methods = this.#signatures.get(url.searchParams.get('X-Amz-Signature') ?? '');
-    if (methods === undefined || !methods.includes(request.method ?? '')) {
+    const signature = this.#signatures.get(url.searchParams.get('X-Amz-Signature') ?? '');
+    const isGood = signature !== undefined && signature.uses > 0 && performance.now() <= signature.until;
+    if (signature !== undefined) signature.uses -= 1;
+    if (!isGood || !signature.methods.includes(request.method ?? '')) {
       return sendStatus(exchange, record.kind === 'other' ? 429 : 403, { body: 'SignatureDoesNotMatch' });
     }
     const { repository = '', reference = '' } = record;
@@ -403,6 +424,13 @@ export class ScriptedUpstream {
     const headers: Record<string, string> = artifactType === null ? {} : { 'oci-filters-applied': 'artifactType' };
     return sendContent(exchange, { bytes: index.bytes, mediaType: index.mediaType, headers, ranges: false });
   }
+}
+
+function listenOn(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host: '127.0.0.1', backlog: 4096 }, resolve);
+  });
 }
 
 /** Reads a path of the distribution API. */

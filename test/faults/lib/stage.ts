@@ -12,6 +12,8 @@ export type Rounds = number | 'long';
 
 export interface StageOptions {
   readonly rounds: Rounds;
+  /** What chances come from that are to come again. @default 0 */
+  readonly seed?: number;
   /** Says what is being done, to the person who watches. */
   readonly progress: (text: string) => void;
   /** Ends when the row's time is over. */
@@ -25,13 +27,15 @@ export const REPOSITORY = 'team/app';
 export class Stage implements AsyncDisposable {
   readonly workspace: Workspace;
   readonly rounds: Rounds;
+  readonly seed: number;
   readonly progress: (text: string) => void;
   readonly signal: AbortSignal;
   #made = 0;
 
-  private constructor(workspace: Workspace, { rounds, progress, signal }: StageOptions) {
+  private constructor(workspace: Workspace, { rounds, seed = 0, progress, signal }: StageOptions) {
     this.workspace = workspace;
     this.rounds = rounds;
+    this.seed = seed;
     this.progress = progress;
     this.signal = signal;
   }

@@ -35,7 +35,8 @@ export async function sendContent(exchange: Exchange, body: Body): Promise<void>
   if (range === 'unsatisfiable') {
     return sendStatus(exchange, 416, { headers: { 'content-range': `bytes */${size}` }, code: 'RANGE_INVALID' });
   }
-  const [start, end] = range === 'whole' ? [0, size] : range;
+  const [asked, end] = range === 'whole' ? [0, size] : range;
+  const start = range === 'whole' ? 0 : Math.min(asked + (fault.shifted ?? 0), end - 1);
   record.status = range === 'whole' ? 200 : 206;
 
   response.setHeader('content-type', body.mediaType);
@@ -43,7 +44,8 @@ export async function sendContent(exchange: Exchange, body: Body): Promise<void>
   if (body.digest !== undefined) response.setHeader('docker-content-digest', body.digest);
   for (const [name, value] of Object.entries(body.headers ?? {})) response.setHeader(name, value);
   if (range !== 'whole') response.setHeader('content-range', `bytes ${start}-${end - 1}/${size}`);
-  const chunked = fault.chunked === true || fault.endAt !== undefined;
+  const ends = [fault.endAt, fault.endAfter, fault.runsOver];
+  const chunked = fault.chunked === true || ends.some((each) => each !== undefined);
   if (!chunked || request.method === 'HEAD') response.setHeader('content-length', fault.contentLength ?? end - start);
   // A length that is a lie leaves the connection unusable for a second request.
   if (fault.contentLength !== undefined) response.setHeader('connection', 'close');
@@ -67,8 +69,17 @@ async function sendBytes(
     fault.cutAt !== undefined && start < fault.cutAt ? fault.cutAt : Number.POSITIVE_INFINITY,
     fault.cutAfter === undefined ? Number.POSITIVE_INFINITY : start + fault.cutAfter,
   );
-  const endAt = fault.endAt !== undefined && start < fault.endAt ? Math.min(fault.endAt, end) : end;
-  const stallAt = fault.stallAt !== undefined && start <= fault.stallAt ? fault.stallAt : Number.POSITIVE_INFINITY;
+  const last = Math.min(end + (fault.runsOver ?? 0), bytes.length);
+  const endAt = Math.min(
+    fault.endAt !== undefined && start < fault.endAt ? fault.endAt : last,
+    fault.endAfter === undefined ? last : start + fault.endAfter,
+    last,
+  );
+  const stallAt = Math.min(
+    fault.stallAt !== undefined && start <= fault.stallAt ? fault.stallAt : Number.POSITIVE_INFINITY,
+    fault.stallAfter === undefined ? Number.POSITIVE_INFINITY : start + fault.stallAfter,
+  );
+  const flipAt = fault.flipAfter === undefined ? fault.flipAt : start + fault.flipAfter;
   const step = fault.bytesPerSecond === undefined ? CHUNK : Math.max(1, Math.min(CHUNK, fault.bytesPerSecond / 20));
 
   let stalled = false;
@@ -83,7 +94,7 @@ async function sendBytes(
     if (at >= endAt) break;
     const limit = stalled ? Number.POSITIVE_INFINITY : stallAt;
     const next = Math.min(at + Math.floor(step), endAt, cutAt, limit);
-    await write(exchange, flip(bytes.subarray(at, next), { position: at, flipAt: fault.flipAt }));
+    await write(exchange, flip(bytes.subarray(at, next), { position: at, flipAt }));
     record.bytes += next - at;
     if (fault.line !== undefined) await pause(exchange, fault.line.take(next - at));
     if (fault.bytesPerSecond !== undefined) await pause(exchange, ((next - at) / fault.bytesPerSecond) * 1000);

@@ -12,6 +12,8 @@ export interface Fault {
   readonly times?: number;
   /** Leaves the first so many occasions alone. @default 0 */
   readonly after?: number;
+  /** Hears of each request that it strikes. */
+  readonly onStrike?: (request: RecordedRequest) => void;
 
   /** Waits here before anything is answered. */
   readonly gate?: Gate;
@@ -34,17 +36,28 @@ export interface Fault {
   /** Answers 200 with everything where a range was asked. */
   readonly ignoreRange?: boolean;
 
+  /** Answers with another part, and says so: it begins so many bytes later. */
+  readonly shifted?: number;
+
   /** The connection breaks here. */
   readonly cutAt?: number;
   /** The connection breaks after so many bytes of this answer. */
   readonly cutAfter?: number;
   /** A chunked body ends here as if it were whole. Implies `chunked`. */
   readonly endAt?: number;
+  /** A chunked body ends after so many bytes of this answer as if it were whole. Implies `chunked`. */
+  readonly endAfter?: number;
   /** The body stops here until the gate is opened, or for ever. */
   readonly stallAt?: number;
+  /** The body stops after so many bytes of this answer. */
+  readonly stallAfter?: number;
   readonly stallGate?: Gate;
   /** This byte is wrong. */
   readonly flipAt?: number;
+  /** The byte after so many of this answer is wrong. */
+  readonly flipAfter?: number;
+  /** A part goes on for so many bytes behind its end. Implies `chunked`. */
+  readonly runsOver?: number;
   /** Sends no faster than this. */
   readonly bytesPerSecond?: number;
   /** All answers together are sent no faster than this line takes them. */
@@ -102,14 +115,27 @@ export class Gate {
   }
 }
 
-/** What a fault is aimed at: a request filter, a digest or tag, or a pattern for the URL. */
-export type FaultTarget = RequestFilter | string | RegExp;
+/** What a fault is aimed at: a request filter, a digest or tag, a pattern for the URL, or whatever a function says. */
+export type FaultTarget = RequestFilter | string | RegExp | ((request: RecordedRequest) => boolean);
 
 /** When a fault strikes: as the request arrives, or as its content is sent. */
 export type Occasion = 'arrival' | 'content';
 
 const ARRIVAL: readonly (keyof Fault)[] = ['gate', 'delay', 'reset', 'status'];
-const BODY: readonly (keyof Fault)[] = ['cutAt', 'cutAfter', 'endAt', 'stallAt', 'flipAt', 'bytesPerSecond', 'line'];
+const BODY: readonly (keyof Fault)[] = [
+  'shifted',
+  'cutAt',
+  'cutAfter',
+  'endAt',
+  'endAfter',
+  'stallAt',
+  'stallAfter',
+  'flipAt',
+  'flipAfter',
+  'runsOver',
+  'bytesPerSecond',
+  'line',
+];
 
 interface Armed {
   readonly target: FaultTarget;
@@ -137,7 +163,9 @@ export class Faults {
       if (!aims(target, request) || !concerns(fault, { request, occasion })) continue;
       seen[occasion] += 1;
       const nth = seen[occasion] - (fault.after ?? 0);
-      if (nth >= 1 && nth <= (fault.times ?? Number.POSITIVE_INFINITY)) met = { ...met, ...fault };
+      if (nth < 1 || nth > (fault.times ?? Number.POSITIVE_INFINITY)) continue;
+      met = { ...met, ...fault };
+      fault.onStrike?.(request);
     }
     return met;
   }
@@ -162,5 +190,6 @@ function concerns(fault: Fault, { request, occasion }: { request: RecordedReques
 function aims(target: FaultTarget, request: RecordedRequest): boolean {
   if (typeof target === 'string') return request.reference === target;
   if (target instanceof RegExp) return target.test(request.url);
+  if (typeof target === 'function') return target(request);
   return (Object.entries(target) as [keyof RequestFilter, unknown][]).every(([key, value]) => request[key] === value);
 }
