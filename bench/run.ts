@@ -17,6 +17,7 @@ import { tunnel } from './b8-tunnel.ts';
 import { mirrorRoute } from './b9-mirror-route.ts';
 import { fragmented } from './b10-fragmented.ts';
 import { accessRules } from './b11-access.ts';
+import { wholeImage } from './b12-whole-image.ts';
 import { push } from './b13-push.ts';
 import { recording } from './b14-recording.ts';
 import { bundles } from './b15-export.ts';
@@ -41,6 +42,7 @@ const BENCHES: readonly Bench[] = [
   mirrorRoute,
   fragmented,
   accessRules,
+  wholeImage,
   push,
   recording,
   bundles,

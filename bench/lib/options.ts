@@ -14,9 +14,9 @@ export interface BenchOptions {
   readonly beside: string | undefined;
 }
 
-export const USAGE = `usage: npm run bench -- [B1 … B15] [options]
-  --size SIZE    of the blobs of B1, B3, B8 to B10 and B13, a fifth of B15's, such as 1GiB (default 256MiB)
-  --runs N       how often each thing is measured; the median counts (default 3)
+export const USAGE = `usage: npm run bench -- [B1 … B17] [options]
+  --size SIZE    of the blobs of B1, B3, B8 to B10, B13 and B17, half of B12's image, a fifth of B15's, such as 1GiB (default 256MiB)
+  --runs N       how often each thing is measured, B12's a third as often; the median counts (default 3)
   --blobs N      in the full cache of B6, and the most of B7, up to 1000000 (default 100000)
   --unpinned     clients and servers share the cores, as on most hosts; B2's rates then mean little
   --beside DIR   B1, B3 and B10 measure the entrepot of another checkout too, in turns

@@ -32,6 +32,18 @@ export interface Origin {
   addBlob(size: number): Promise<OriginBlob>;
   /** Adds an image index of a few KiB under the tag `latest`, as the larger images of Docker Hub have it. */
   addImage(): Promise<{ readonly image: TestImage; readonly path: string }>;
+  /** Adds an image for this machine with layers of these sizes, which no other image has. */
+  addWholeImage(layers: readonly number[]): OriginImage;
+}
+
+/** An image that is pulled whole. */
+export interface OriginImage {
+  /** `library/app:1` */
+  readonly name: string;
+  /** Bytes of all that it has: index, manifest, config, layers. */
+  readonly size: number;
+  /** The origin forgets it. */
+  remove(): void;
 }
 
 let seeds = 0;
@@ -70,6 +82,21 @@ export async function startOrigin(workspace: Workspace): Promise<Origin> {
       const image = buildImage({ architectures, layers: [1024] });
       upstream.add(image, REPOSITORY, ['latest']);
       return { image, path: `/v2/${REPOSITORY}/manifests/latest` };
+    },
+    addWholeImage(layers) {
+      seeds += 1;
+      const tag = String(seeds);
+      const architectures = [process.arch === 'arm64' ? 'arm64' : 'amd64'];
+      const image = buildImage({ seed: `bench/${seeds}`, architectures, layers });
+      upstream.add(image, REPOSITORY, [tag]);
+      const contents = [...image.manifests, ...image.blobs];
+      return {
+        name: `${REPOSITORY}:${tag}`,
+        size: contents.reduce((sum, { size }) => sum + size, 0),
+        remove() {
+          for (const { digest } of contents) upstream.library.remove(REPOSITORY, digest);
+        },
+      };
     },
   };
 }
