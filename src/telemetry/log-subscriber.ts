@@ -1,12 +1,12 @@
 import type {
   CertificateOrdered,
   ConfigReloaded,
-  IngestEvent,
   MitmHandshakeFailed,
   RequestFinished,
   Telemetry,
   UpstreamHealthChange,
 } from './events.ts';
+import type { IngestEvent } from './ingest-event.ts';
 import type { Log } from './log.ts';
 import { createWouldDenyLog } from './would-deny-log.ts';
 
@@ -74,6 +74,10 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     }),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
+    telemetry.on('ingest.continued', ({ bytes, size, ...event }) => {
+      const reason = `continued at ${bytes} of ${size ?? 'unknown'} bytes from partial content`;
+      log.info('ingest.continued', { ...ingestFields(event), reason });
+    }),
     telemetry.on('ingest.finished', (event) => {
       const { outcome, reason, bytes, durationMs, connections, gain } = event;
       const split = connections === undefined ? {} : { connections, gain };

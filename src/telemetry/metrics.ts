@@ -2,11 +2,12 @@ import type { Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
 import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
+import { countPartials, createPartialCounters, type PartialReadings } from './partial-metrics.ts';
 import { openRegistry } from './prom-registry.ts';
 import { countSchedules, createScheduleCounters, type ScheduleReadings } from './schedule-metrics.ts';
 import { countWebhooks, createWebhookCounters, type WebhookReadings } from './webhook-metrics.ts';
 
-export interface MetricsOptions extends HostedReadings, ScheduleReadings, WebhookReadings {
+export interface MetricsOptions extends HostedReadings, PartialReadings, ScheduleReadings, WebhookReadings {
   /** Responses in progress. */
   readonly inFlight?: () => number;
   /** Client connections, idle ones included. */
@@ -107,6 +108,7 @@ export function createCounters({
   transfers,
   tunnels,
   cache,
+  partials,
   cacheLimit,
   disk,
   ready,
@@ -123,6 +125,7 @@ export function createCounters({
   return {
     ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
     ...createWebhookCounters({ ...(webhooks && { webhooks }) }),
+    ...createPartialCounters({ ...(partials && { partials }) }),
     ...createScheduleCounters({ ...(schedules && { schedules }) }),
     requests: new Counter({
       name: 'entrepot_http_requests_total',
@@ -424,8 +427,7 @@ function subscribe(
   isConfigured: (registry: string) => boolean,
 ): (() => void)[] {
   function named(registry: string | undefined): string {
-    if (registry === undefined) return '';
-    return isConfigured(registry) ? registry : 'other';
+    return registry === undefined ? '' : isConfigured(registry) ? registry : 'other';
   }
   /** An upstream of a registry that is no label is none either. */
   function upstreamOf({ registry, upstream }: { registry: string; upstream: string }): string {
@@ -448,6 +450,7 @@ function subscribe(
     }),
     telemetry.on('ingest.joined', (event) => counters.joined.add(1, named(event.registry))),
     telemetry.on('ingest.resumed', (event) => counters.resumed.add(1, named(event.registry), upstreamOf(event))),
+    countPartials(telemetry, counters, named),
     telemetry.on('ingest.finished', (event) => {
       counters.ingests.add(1, named(event.registry), event.outcome);
       counters.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));

@@ -19,7 +19,9 @@ import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
 import {
   describeIngest,
   Ingest,
+  Keeping,
   OriginReader,
+  type PartialContent,
   planRange,
   publishIngest,
   RunningTransfers,
@@ -44,6 +46,8 @@ interface BlobsOptions {
   readonly readTimes: ReadTimes;
   readonly telemetry: Telemetry;
   readonly capacity: Capacity;
+  /** What has come of blobs whose transfers ended early. */
+  readonly partials: PartialContent;
   readonly policy: () => BlobPolicy;
 }
 
@@ -310,7 +314,7 @@ export class Blobs {
     digest: Digest,
     how: Pick<BlobRequest, 'origin'> & { readonly member: MemberRecord | undefined; readonly keep: boolean },
   ): Ingest {
-    const { store, repositoryBlobs, verification, telemetry, capacity, policy } = this.#options;
+    const { store, repositoryBlobs, verification, telemetry, capacity, partials, policy } = this.#options;
     if (this.#running.isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const { hops = 0 } = how.origin;
@@ -338,6 +342,7 @@ export class Blobs {
           return blob;
         },
         begin: () => store.begin(),
+        keeping: how.keep && partials.isOn ? new Keeping(partials, digest) : undefined,
         mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),
         mayContinue: () => this.#running.mayStayUnattended,

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { BlobReader, ByteSpan } from '../../lib/index.ts';
 import type { Digest, Repository, Visibility } from '../../oci/index.ts';
-import { type Audience, Download } from './download.ts';
+import { Download } from './download.ts';
 import { Follower } from './follower.ts';
-import type { IngestEnvironment, IngestOptions, IngestOutcome } from './ingest-types.ts';
+import type { Audience, IngestEnvironment, IngestOptions, IngestOutcome } from './ingest-types.ts';
 import { CRAWL_SPAN_MS, isCrawling, shouldContinueUnattended } from './policy.ts';
 
 // One blob on its way in: a file that grows, and the readers that follow it.
@@ -65,6 +65,8 @@ export class Ingest {
       {
         open: environment.open,
         begin: environment.begin,
+        keeping: environment.keeping,
+        continued: (bytes) => observer.continued?.(this, bytes),
         opened: () => {
           observer.opened(this);
           this.#opened.resolve();
@@ -108,6 +110,11 @@ export class Ingest {
   /** Bytes that have come, wherever they lie. */
   get received(): number {
     return this.#download.received;
+  }
+
+  /** Bytes of them that an earlier transfer had left. */
+  get kept(): number {
+    return this.#environment.keeping?.kept ?? 0;
   }
 
   /** Connections that it uses now. */
@@ -258,7 +265,8 @@ export class Ingest {
       outcome = this.#abort.signal.aborted ? 'aborted' : 'failed';
       if (this.detached) this.#opened.resolve();
       else this.#opened.reject(this.#error);
-      await this.#download.bytes.abort();
+      if (this.#keep) await this.#download.leave(this.#error);
+      else await this.#download.bytes.abort();
     }
     this.#isSettled = true;
     clearInterval(this.#watch);

@@ -3,6 +3,6 @@
  *
  * It never verifies a byte, and never writes where another does.
  */
-export type { Extent } from './extents.ts';
+export { type Extent, Extents } from './extents.ts';
 export { type SegmentedTransfer, Segments } from './segments.ts';
 export { SegmentSlots, type SplitOf, type SplitPolicy } from './slots.ts';

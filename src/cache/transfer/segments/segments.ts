@@ -37,11 +37,15 @@ interface SegmentsOptions {
   readonly size: number;
   readonly policy: SplitPolicy;
   readonly slots: SegmentSlots;
+  /** What an earlier transfer has left in the file. @default nothing */
+  readonly extents?: Iterable<Extent>;
 }
 
 interface Running {
   readonly segment: Segment;
   readonly release: (() => void) | undefined;
+  /** It has the connection of the front, which hashes what lies before it. */
+  readonly isFront: boolean;
 }
 
 /**
@@ -68,6 +72,22 @@ export class Segments {
     this.#transfer = transfer;
     this.#options = options;
     this.#growth = new Growth(options.policy.connections);
+    for (const { start, end } of options.extents ?? []) this.#extents.add(start, end);
+  }
+
+  /** Fetches what the front lacks by its body, while the front hashes what lies before that. @param end the first byte behind it */
+  advance(body: OriginBlob, end: number): void {
+    this.#start({ start: body.offset, end }, undefined, body);
+  }
+
+  /** What has come ahead of the front. */
+  get extents(): Iterable<Extent> {
+    return this.#extents;
+  }
+
+  /** Forgets what has come from a position on, up to another. @default `end`: all of it */
+  forget(position: number, end?: number): void {
+    this.#extents.dropFrom(position, end);
   }
 
   /** Tries from now on whether more connections make the transfer faster. */
@@ -79,7 +99,7 @@ export class Segments {
 
   /** Connections in use, the front's among them. */
   get connections(): number {
-    return this.#running.length + 1;
+    return this.#running.filter(({ isFront }) => !isFront).length + 1;
   }
 
   /** The most connections that were in use at once. */
@@ -210,7 +230,7 @@ export class Segments {
     return this.#running.filter(({ release }) => release !== undefined);
   }
 
-  #start({ start, end }: Extent, release: (() => void) | undefined): void {
+  #start({ start, end }: Extent, release: (() => void) | undefined, body?: OriginBlob): void {
     const { size } = this.#options;
     const { signal, open, write, moved } = this.#transfer;
     const segment = new Segment(start, end, {
@@ -223,21 +243,23 @@ export class Segments {
         this.#extents.add(piece.start, piece.end);
         moved();
       },
+      body,
     });
-    const running = { segment, release };
+    const running = { segment, release, isFront: body !== undefined };
     this.#running = [...this.#running, running].sort((one, other) => one.segment.start - other.segment.start);
     this.#most = Math.max(this.#most, this.connections);
     void segment.ended.then((outcome) => this.#ended(running, outcome));
   }
 
-  #ended({ segment, release }: Running, outcome: SegmentOutcome): void {
+  #ended({ segment, release, isFront }: Running, outcome: SegmentOutcome): void {
     release?.();
     this.#running = this.#running.filter((each) => each.segment !== segment);
     const { error } = segment;
     if (outcome === 'failed') {
-      if (release === undefined) this.#failed = true;
+      if (release === undefined && !isFront) this.#failed = true;
       if (error instanceof DiskError) this.#transfer.refused(error.cause);
-      else this.#learn(segment, error);
+      // The front asks again, and decides.
+      else if (!isFront) this.#learn(segment, error);
     }
     this.#transfer.moved();
     if (outcome === 'done' || outcome === 'handed-over') this.#fill();
