@@ -185,6 +185,7 @@ function openMetrics(
     admission,
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
+    partials: () => cache.partialTotals(),
     hosted: () => hosted.read(),
     uploads: () => hosted.uploads,
     ...(config.cache !== 'off' && { cacheLimit: () => limitOf(target().live.current.config) }),

@@ -24,6 +24,8 @@ const WHOLE_ONLY: SplitPolicy = { connections: 1, minSegment: 2 ** 40, mostOfUps
 
 /** What may change while the cache is in use. */
 export interface CachePolicy extends CapacityLimits {
+  /** Bytes of partial content that are kept; 0: none is. @default half of `maxSize`, or 32 GiB where that is not set */
+  readonly partialSize?: number | undefined;
   /** False: everything is delivered and nothing is kept (`cache: off`). */
   readonly keep: boolean;
   /** `never`: manifests are never kept, as crproxy does. @default {} */
@@ -44,6 +46,7 @@ export interface CachePolicy extends CapacityLimits {
 
 /** A policy with its patterns compiled and its defaults filled in. Each room of the cache names the part that it needs. */
 export interface CompiledPolicy extends CapacityLimits {
+  readonly partialSize: number | undefined;
   readonly keep: boolean;
   readonly keepsManifests: boolean;
   readonly tags: TagRules;
@@ -58,7 +61,7 @@ export interface CompiledPolicy extends CapacityLimits {
 }
 
 export function compilePolicy(options: CachePolicy): CompiledPolicy {
-  const { keep, tags = {}, onRange = 'ingest', pin = [], platforms, maxSize, minFree } = options;
+  const { keep, tags = {}, onRange = 'ingest', pin = [], platforms, maxSize, minFree, partialSize } = options;
   const { splitOf = () => WHOLE_ONLY } = options;
   const { notFoundFor = TEN_SECONDS, verifyAfter = WEEK } = options;
   const rules = tags === 'never' ? {} : tags;
@@ -75,6 +78,7 @@ export function compilePolicy(options: CachePolicy): CompiledPolicy {
     pin,
     maxSize,
     minFree,
+    partialSize,
     notFoundFor: keepsManifests ? notFoundFor : 0,
     verifyAfter,
   };

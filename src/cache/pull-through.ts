@@ -59,7 +59,7 @@ import {
 } from './registry/index.ts';
 import { NegativeCache } from './revalidation/index.ts';
 import type { Ingest } from './transfer/index.ts';
-import { InUse, releasing } from './transfer/index.ts';
+import { InUse, PartialContent, releasing } from './transfer/index.ts';
 import { UrlCache } from './url/index.ts';
 import { RepositoryVisibilities } from './visibility/index.ts';
 
@@ -108,6 +108,7 @@ export class PullThrough {
   readonly #tags: Tags;
   readonly #negativeCache: NegativeCache;
   readonly #inUse = new InUse();
+  readonly #partials: PartialContent;
   readonly #capacity: CacheCapacity;
   readonly #subscriptions: readonly (() => void)[];
   readonly #dirtySubscriptions: readonly (() => void)[];
@@ -136,11 +137,13 @@ export class PullThrough {
       verifyAfter: () => policy().verifyAfter,
       now,
     });
+    const partials = new PartialContent({ store: store.partials, limits: policy, telemetry, now });
     const capacity = new CacheCapacity({
       store,
       metadata,
       telemetry,
       limits: policy,
+      partials,
       disk: options.disk,
       transfers: () => this.transfers,
       retained: () =>
@@ -166,7 +169,8 @@ export class PullThrough {
     this.pins = new TagPins({ metadata, telemetry, now });
     this.#negativeCache = negativeCache;
     this.#capacity = capacity;
-    this.#blobs = new Blobs(shared);
+    this.#partials = partials;
+    this.#blobs = new Blobs({ ...shared, partials });
     this.urls = new UrlCache({ ...shared, inUse: this.#inUse, now });
     this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestsInMemory });
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, holds, negativeCache, now });
@@ -276,6 +280,11 @@ export class PullThrough {
     return this.#options.metadata.totals();
   }
 
+  /** What has come of blobs whose transfers ended early, and no transfer goes on with now. */
+  partialTotals(): Promise<{ readonly count: number; readonly bytes: number }> {
+    return this.#partials.totals();
+  }
+
   /** Why nothing is kept now; undefined while content is kept. */
   get pause(): Pause | undefined {
     return this.#capacity.pause;
@@ -297,7 +306,7 @@ export class PullThrough {
     const onForget = (digests: Iterable<Digest>): void => this.#forget(digests);
     const unpin = (repository: Repository, tag: string): Promise<boolean> => this.pins.end(repository, tag);
     const makeRoom = (): Promise<void> => this.#capacity.makeRoomForRows();
-    const tools = { store, metadata, onForget, unpin, makeRoom };
+    const tools = { store, metadata, partials: this.#partials, onForget, unpin, makeRoom };
     const purged = await purge(selections, { ...tools, now: this.#now(), ...options });
     this.#capacity.look(purged.blobs > 0 && !purged.dryRun);
     return purged;
@@ -440,6 +449,7 @@ export class PullThrough {
   async close(): Promise<void> {
     for (const stop of this.#subscriptions) stop();
     this.#stop.abort(new Error('The server is stopping'));
+    this.#partials.stopping();
     await Promise.all([this.#blobs.close(), this.urls.close(), this.pushed.close()]);
     await Promise.all([this.scrub.stop(), this.#reconciliation]);
     await this.#verification.close();

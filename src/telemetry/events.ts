@@ -1,4 +1,5 @@
 import type { Digest, Reference } from '../oci/index.ts';
+import type { IngestEvent } from './ingest-event.ts';
 import type { CertificateOrdered, MitmHandshakeFailed } from './tls-events.ts';
 
 /**
@@ -59,6 +60,8 @@ export interface Events {
   'ingest.joined': IngestEvent & { readonly followers: number };
   /** The upstream's connection broke, and the transfer continues from `offset`. */
   'ingest.resumed': IngestEvent & { readonly offset: number; readonly reason: string };
+  /** A transfer goes on with what an earlier one has left: `bytes` of `size`. */
+  'ingest.continued': IngestEvent & { readonly bytes: number; readonly size: number | undefined };
   'ingest.finished': IngestEvent & {
     readonly bytes: number;
     readonly durationMs: number;
@@ -77,8 +80,13 @@ export interface Events {
   'visibility.changed': { registry: string; repository: string; isPublic: boolean };
   /** The cache chose its outcome for a request, and why. */
   'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
-  /** Blobs were evicted because the cache exceeded its limit. `freed` and `left` in bytes. */
-  'cache.swept': { readonly freed: number; readonly left: number; readonly blobs: number };
+  /** Blobs were evicted because the cache exceeded its limit. `freed` and `left` in bytes. `partials`: of blobs that had come in part. */
+  'cache.swept': {
+    readonly freed: number;
+    readonly left: number;
+    readonly blobs: number;
+    readonly partials?: number;
+  };
   /** Caching is paused; pulls are still served. `until`: the next attempt to cache, in milliseconds since the epoch. */
   'cache.paused': { readonly reason: string; readonly until?: number };
   /** A blob is larger than `cache.max_size`, and is fetched at every pull. Once for each digest. Bytes. */
@@ -445,19 +453,6 @@ export interface UpstreamQuota {
   readonly remaining: number;
   /** Undefined where the registry does not report it. */
   readonly windowSeconds: number | undefined;
-}
-
-export interface IngestEvent {
-  readonly id: string;
-  /** `mirror:<route>` for a transfer by URL. */
-  readonly registry: string;
-  /** For a transfer by URL, the URL without its query. */
-  readonly repository: string;
-  /** For a transfer by URL, undefined until the last byte. */
-  readonly digest: Digest | undefined;
-  readonly upstream: string;
-  /** The id of the request of a client that caused it, where one did. */
-  readonly request?: string | undefined;
 }
 
 type Listener<T> = (event: T) => void;

@@ -1,11 +1,5 @@
-import type {
-  ConfigReloaded,
-  Events,
-  IngestEvent,
-  RequestFinished,
-  Telemetry,
-  UpstreamHealthChange,
-} from './events.ts';
+import type { ConfigReloaded, Events, RequestFinished, Telemetry, UpstreamHealthChange } from './events.ts';
+import type { IngestEvent } from './ingest-event.ts';
 import type { Log } from './log.ts';
 import type { CertificateOrdered, MitmHandshakeFailed } from './tls-events.ts';
 import { createWouldDenyLog } from './would-deny-log.ts';
@@ -74,6 +68,10 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     }),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
+    telemetry.on('ingest.continued', ({ bytes, size, ...event }) => {
+      const reason = `continued at ${bytes} of ${size ?? 'unknown'} bytes from partial content`;
+      log.info('ingest.continued', { ...ingestFields(event), reason });
+    }),
     telemetry.on('ingest.finished', (event) => {
       const { outcome, reason, bytes, durationMs, connections, gain, upstreams = [] } = event;
       const split = connections === undefined ? {} : { connections, gain, upstreams: bytesOf(upstreams) };

@@ -9,6 +9,7 @@ export async function metricsTable(): Promise<string> {
     transfers: () => 0,
     tunnels: () => 0,
     cache: () => Promise.resolve({ blobs: 0, bytes: 0 }),
+    partials: () => Promise.resolve({ count: 0, bytes: 0 }),
     cacheLimit: () => undefined,
     disk: () => Promise.resolve({ free: 0, total: 0 }),
     ready: () => true,

@@ -2,12 +2,13 @@ import type { Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
 import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
+import { countPartials, createPartialCounters, type PartialReadings } from './partial-metrics.ts';
 import { openRegistry } from './prom-registry.ts';
 import { countRouting, createRoutingCounters } from './routing-metrics.ts';
 import { countSchedules, createScheduleCounters, type ScheduleReadings } from './schedule-metrics.ts';
 import { countWebhooks, createWebhookCounters, type WebhookReadings } from './webhook-metrics.ts';
 
-export interface MetricsOptions extends HostedReadings, ScheduleReadings, WebhookReadings {
+export interface MetricsOptions extends HostedReadings, PartialReadings, ScheduleReadings, WebhookReadings {
   /** Responses in progress. */
   readonly inFlight?: () => number;
   /** Client connections, idle ones included. */
@@ -108,6 +109,7 @@ export function createCounters({
   transfers,
   tunnels,
   cache,
+  partials,
   cacheLimit,
   disk,
   ready,
@@ -124,6 +126,7 @@ export function createCounters({
   return {
     ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
     ...createWebhookCounters({ ...(webhooks && { webhooks }) }),
+    ...createPartialCounters({ ...(partials && { partials }) }),
     ...createRoutingCounters(),
     ...createScheduleCounters({ ...(schedules && { schedules }) }),
     requests: new Counter({
@@ -431,8 +434,7 @@ function subscribe(
   isConfigured: (registry: string) => boolean,
 ): (() => void)[] {
   function named(registry: string | undefined): string {
-    if (registry === undefined) return '';
-    return isConfigured(registry) ? registry : 'other';
+    return registry === undefined ? '' : isConfigured(registry) ? registry : 'other';
   }
   /** An upstream of a registry that is no label is none either. */
   function upstreamOf({ registry, upstream }: { registry: string; upstream: string }): string {
@@ -455,6 +457,7 @@ function subscribe(
     }),
     telemetry.on('ingest.joined', (event) => counters.joined.add(1, named(event.registry))),
     telemetry.on('ingest.resumed', (event) => counters.resumed.add(1, named(event.registry), upstreamOf(event))),
+    countPartials(telemetry, counters, named),
     telemetry.on('ingest.finished', (event) => {
       counters.ingests.add(1, named(event.registry), event.outcome);
       for (const { upstream, bytes } of event.upstreams ?? [event]) {

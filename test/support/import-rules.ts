@@ -111,7 +111,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     eviction: ['metadata', 'revalidation', 'integrity'],
     visibility: ['revalidation'],
   },
-  'cache/transfer': { segments: [] },
+  'cache/transfer': { segments: [], partial: ['segments'] },
   cli: { commands: [] },
   'cli/commands': {
     server: [],

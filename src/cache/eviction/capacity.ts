@@ -58,9 +58,23 @@ interface CapacityOptions {
   readonly onEvict?: (digest: Digest) => void;
   /** Called after rows of tags, members or URLs were deleted. */
   readonly onTrim?: () => void;
+  /** What has come of blobs whose transfers ended early: it counts, and goes before any whole blob. @default nothing */
+  readonly partials?: EvictablePartials | undefined;
   /** Called before blobs are chosen: writes the pending read times. */
   readonly prepare: () => Promise<void>;
   readonly now?: (() => number) | undefined;
+}
+
+/** Partial content, as far as it fills the disk. */
+export interface EvictablePartials {
+  totals(): Promise<{ readonly count: number; readonly bytes: number }>;
+  /** Removes what is too old or too much by its own bounds. */
+  trim(): Promise<unknown>;
+  /** Frees so many bytes, where it has as many. */
+  evict(
+    wanted: number,
+    options: { readonly dryRun: boolean },
+  ): Promise<{ readonly freed: number; readonly count: number }>;
 }
 
 /** Why nothing is kept for now. */
@@ -263,6 +277,7 @@ export class CacheCapacity implements Capacity {
 
   async #makeRoom(force: boolean): Promise<void> {
     await this.#trimRows();
+    await this.#options.partials?.trim();
     if (this.#full !== undefined && !force && this.#hasJustTried) return;
     const usage = await this.#measure();
     const wanted = Math.max(bytesToFree(usage), this.#mustForce ? Math.ceil(usage.stored * FORCED_SHARE) : 0);
@@ -310,13 +325,14 @@ export class CacheCapacity implements Capacity {
   }
 
   async #measure(): Promise<Usage> {
-    const { metadata, limits, disk } = this.#options;
+    const { metadata, limits, disk, partials } = this.#options;
     const { maxSize, minFree } = limits();
     const { bytes } = await metadata.totals();
+    const partial = await partials?.totals();
     const { overhead } = await metadata.footprint();
     const space = await disk?.();
     return {
-      stored: bytes,
+      stored: bytes + (partial?.bytes ?? 0),
       overhead,
       arrivals: this.#arrivals(),
       maxSize,
@@ -360,14 +376,17 @@ export class CacheCapacity implements Capacity {
     wanted: number,
     how: { dryRun?: boolean; onEvict?: (blob: ReadBlobRecord) => void } = {},
   ): Promise<Swept> {
-    const { store, metadata, isInUse, prepare, onEvict } = this.#options;
+    const { store, metadata, isInUse, prepare, onEvict, partials } = this.#options;
     if (wanted === 0) return { freed: 0, blobs: 0 };
+    const { freed = 0, count = 0 } = (await partials?.evict(wanted, { dryRun: how.dryRun === true })) ?? {};
+    const first = count === 0 ? {} : { partials: count };
+    if (freed >= wanted) return { freed, blobs: 0, ...first };
     await prepare();
     const retained = await this.#options.retained();
     const swept = await sweep({
       store,
       metadata,
-      wanted,
+      wanted: wanted - freed,
       isRetained: (digest) => retained.has(digest) || isInUse(digest),
       ...how,
       onEvict(blob) {
@@ -376,11 +395,13 @@ export class CacheCapacity implements Capacity {
       },
     });
     if (how.dryRun !== true) await unlessFull(() => metadata.giveBack());
-    return swept;
+    return { blobs: swept.blobs, freed: freed + swept.freed, ...first };
   }
 
-  #publishSwept({ freed, blobs }: Swept, stored: number): void {
-    if (blobs > 0) this.#options.telemetry.publish('cache.swept', { freed, left: stored - freed, blobs });
+  #publishSwept({ freed, blobs, partials }: Swept, stored: number): void {
+    if (blobs === 0 && partials === undefined) return;
+    const event = { freed, left: stored - freed, blobs, ...(partials !== undefined && { partials }) };
+    this.#options.telemetry.publish('cache.swept', event);
   }
 
   #beginFull({ stored, overhead = 0, maxSize, disk }: Usage): void {

@@ -32,6 +32,10 @@ export interface PurgeOptions {
 
 interface PurgeTools extends PurgeOptions {
   readonly store: BlobStore;
+  /** Removes what was kept of a blob that had come in part, and gives its bytes. @default nothing is kept */
+  readonly partials?: {
+    remove(digest: Digest, options: { readonly dryRun: boolean }): Promise<number>;
+  };
   readonly metadata: MetadataStore;
   /** Called with the digests to drop from memory, after their records are deleted and before their bytes are. */
   readonly onForget?: (digests: Iterable<Digest>) => void;
@@ -57,7 +61,7 @@ export interface Purged {
   readonly urls: number;
   /** Blobs and manifests that belong to no other repository or URL, and were removed from the disk. */
   readonly blobs: number;
-  /** Their bytes. */
+  /** Their bytes, and those of what had come of others in part. */
   readonly freed: number;
 }
 
@@ -359,7 +363,7 @@ async function* digestsOf(urls: readonly UrlName[], { metadata }: Work): AsyncGe
 
 /** Removes the blobs that belong to no repository and no URL. */
 async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
-  const { metadata, store, dryRun = false, tally, holds } = work;
+  const { metadata, store, partials, dryRun = false, tally, holds } = work;
   for (const digest of digests) {
     if (holds.some((entry) => entry.digests.has(digest))) continue;
     if (tally.asIfForgotten.has(blobKey(digest))) continue;
@@ -367,6 +371,7 @@ async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<
     if (!owners.every((owner) => tally.asIfForgotten.has(memberKey(owner, digest)))) continue;
     const urls = await metadata.urlsOf(digest, dryRun ? MAX_URLS_PER_BLOB : 1);
     if (!urls.every((name) => tally.asIfForgotten.has(urlKey(name)))) continue;
+    tally.freed += (await partials?.remove(digest, { dryRun })) ?? 0;
     const blob = await metadata.getBlob(digest);
     if (blob === undefined || blob.kind === 'hosted') continue;
     if (dryRun) tally.asIfForgotten.add(blobKey(digest));

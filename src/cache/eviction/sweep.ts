@@ -20,6 +20,8 @@ export interface Swept {
   /** Bytes. */
   readonly freed: number;
   readonly blobs: number;
+  /** Partial blobs, which go before whole ones; left out where there was none. */
+  readonly partials?: number;
 }
 
 /** Blobs listed at a time. */

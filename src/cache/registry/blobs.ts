@@ -20,7 +20,9 @@ import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
 import {
   describeIngest,
   Ingest,
+  Keeping,
   OriginReader,
+  type PartialContent,
   planRange,
   publishIngest,
   RunningTransfers,
@@ -45,6 +47,8 @@ interface BlobsOptions {
   readonly readTimes: ReadTimes;
   readonly telemetry: Telemetry;
   readonly capacity: Capacity;
+  /** What has come of blobs whose transfers ended early. */
+  readonly partials: PartialContent;
   readonly policy: () => BlobPolicy;
 }
 
@@ -311,7 +315,7 @@ export class Blobs {
     digest: Digest,
     how: Pick<BlobRequest, 'origin'> & { readonly member: MemberRecord | undefined; readonly keep: boolean },
   ): Ingest {
-    const { store, repositoryBlobs, verification, telemetry, capacity, policy } = this.#options;
+    const { store, repositoryBlobs, verification, telemetry, capacity, partials, policy } = this.#options;
     if (this.#running.isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const { hops = 0 } = how.origin;
@@ -344,6 +348,7 @@ export class Blobs {
         },
         upstreams: () => upstreams?.upstreamsOf(digest) ?? [],
         begin: () => store.begin(),
+        keeping: how.keep && partials.isOn ? new Keeping(partials, digest) : undefined,
         mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),
         mayContinue: () => this.#running.mayStayUnattended,

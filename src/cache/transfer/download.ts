@@ -1,17 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BlobReader, ByteSpan } from '../../lib/index.ts';
-import { type Digest, type Digester, isOriginFailure, type OriginBlob, type Visibility } from '../../oci/index.ts';
+import { type Digest, isOriginFailure, type OriginBlob, type Visibility } from '../../oci/index.ts';
 import { failureOf, OriginError } from '../origin-error.ts';
-import { GrowingBytes } from './growing-bytes.ts';
+import { digesterOf, Front } from './front.ts';
+import type { GrowingBytes } from './growing-bytes.ts';
 import type { Audience, DownloadEnvironment, DownloadOptions, Splitting } from './ingest-types.ts';
 import { wrongBytes } from './origin-reader.ts';
-import { HELD_BACK, PASSING_ON_WAITS_MS, resumeDelay, SOON_REACHED, shouldResume, soonReached } from './policy.ts';
+import { type Keeping, PartialContentError } from './partial/index.ts';
+import { HELD_BACK, resumeDelay, SOON_REACHED, shouldResume, soonReached } from './policy.ts';
 import { repairSpans } from './repair.ts';
-import { digesterOf, openRest, readBack } from './rest.ts';
-import { Deliveries, Segments, type SplitPolicy, splitAmong, type UpstreamShare } from './segments/index.ts';
-
-/** Bytes that are hashed at once of what has come ahead. */
-const PIECE = 256 * 1024;
+import { openRest } from './rest.ts';
+import {
+  Deliveries,
+  type Extent,
+  Segments,
+  type SplitPolicy,
+  splitAmong,
+  type UpstreamShare,
+} from './segments/index.ts';
 
 /** A body that the front reads. */
 interface FrontBody {
@@ -34,7 +40,7 @@ export class Download {
   /** Name of the upstream the bytes come from; empty until it has answered. */
   upstream = '';
   visibility: Visibility = 'public';
-  readonly bytes: GrowingBytes;
+  readonly #front: Front;
   readonly #environment: DownloadEnvironment;
   readonly #audience: Audience;
   readonly #signal: AbortSignal;
@@ -42,6 +48,7 @@ export class Download {
   readonly #registry: string;
   readonly #expectedSize: number | undefined;
   readonly #splitting: Splitting | undefined;
+  readonly #keeping: Keeping | undefined;
   /** Upstreams that gave it wrongly. */
   readonly #refused = new Set<string>();
   readonly #deliveries = new Deliveries();
@@ -49,14 +56,9 @@ export class Download {
   #body: OriginBlob | undefined;
   /** The body that the first bytes of the file come from. Its upstream is the one that is trusted most. */
   #first: OriginBlob | undefined;
-  /** True once a follower has read a byte. */
-  #isSeen = false;
-  #digester: Digester;
-  /** What the digester had seen when the file began late, or could not begin. */
-  #before: { readonly position: number; readonly digester: Digester } | undefined;
+  /** The first byte that no follower can have read. */
+  #seen = 0;
   #segments: Segments | undefined;
-  /** The first byte behind what the front is writing. */
-  #reach = 0;
   #hasBegun = false;
   /** The first byte that came from another upstream than the one that is trusted most, while that is asked for it again. */
   #doubted: number | undefined;
@@ -71,19 +73,32 @@ export class Download {
     this.digest = options.digest;
     this.size = options.expectedSize;
     this.#expectedSize = options.expectedSize;
-    this.#digester = digesterOf(options.digest);
     this.#passesOn = options.passesOn;
     this.#registry = options.registry;
     this.#splitting = options.splitting;
     this.#environment = environment;
     this.#audience = audience;
     this.#signal = signal;
-    this.bytes = new GrowingBytes(environment.begin, { passesOn: this.#passesOn });
+    this.#keeping = environment.keeping;
+    this.#front = new Front({
+      ...environment,
+      digest: options.digest,
+      passesOn: options.passesOn,
+      audience,
+      signal,
+      segments: () => this.#segments,
+      begun: () => this.#keeping?.watch(this, this.#front.digester),
+      refused: (error) => this.#detach(error),
+    });
+  }
+
+  get bytes(): GrowingBytes {
+    return this.#front.bytes;
   }
 
   /** Bytes from the start that have come, and were hashed. */
   get written(): number {
-    return this.bytes.written;
+    return this.#front.written;
   }
 
   /** Bytes that have come, ahead of the front too. */
@@ -110,13 +125,13 @@ export class Download {
   get visible(): number {
     if (this.#verified) return this.written;
     if (this.digest !== undefined && this.#first?.giveUp !== undefined && this.written < HELD_BACK) return 0;
-    if (this.size === undefined) return this.written;
-    return Math.min(this.written, this.size - 1, this.#doubted ?? this.size);
+    const readable = this.#front.readableTo;
+    return this.size === undefined ? readable : Math.min(readable, this.size - 1, this.#doubted ?? this.size);
   }
 
   /** Reads what is visible, from memory where it has just come and from the growing file otherwise. */
   read(target: Buffer, position: number): Promise<number> {
-    this.#isSeen = true;
+    this.#seen = Math.max(this.#seen, position + target.length);
     return this.bytes.read(target, position);
   }
 
@@ -124,6 +139,8 @@ export class Download {
   readableTo(position: number): number {
     const { written } = this;
     if (this.#doubted !== undefined) return Math.max(position, this.#doubted);
+    // What was kept is compared with its note first.
+    if (this.#keeping?.isCompared(position) === true) return Math.max(position, this.#front.readableTo);
     return position < written ? written : (this.#segments?.coveredTo(position) ?? position);
   }
 
@@ -165,13 +182,17 @@ export class Download {
     let body: FrontBody | undefined;
     let failures = 0;
     try {
+      await this.#continue();
       for (;;) {
         try {
           if (this.#detached) throw this.#diskError;
           const before = this.written;
           body ??= await this.#catchUp();
           if (this.written > before) failures = 0;
-          if (this.#hasBegun && this.written === this.size) return await this.#verify();
+          if (this.#hasBegun && this.written === this.size) {
+            if (await this.#verify()) return;
+            continue;
+          }
           if (body === undefined) {
             body = await this.#open();
             await this.#accept(body.blob);
@@ -181,7 +202,10 @@ export class Download {
           const chunk = this.written === this.size ? undefined : await body.blob.body.read();
           let isOver = false;
           if (chunk === undefined && this.#isEnd(body)) {
-            if (this.size === undefined || this.written === this.size) return await this.#verify();
+            if (this.size === undefined || this.written === this.size) {
+              if (await this.#verify()) return;
+              isOver = true;
+            }
           } else if (chunk !== undefined && chunk.length > 0) {
             const own = this.#ownPart(chunk);
             // The rest of the chunk is lost: the body cannot be read on, even where none else fetches that any more.
@@ -203,6 +227,7 @@ export class Download {
           // kind means that it broke off.
           const { kind, retryAfter } = isOriginFailure(error) ? error : { kind: 'unavailable' as const };
           if (this.#detached || (!this.#hasBegun && source === undefined)) throw error;
+          if (error instanceof PartialContentError) throw error;
           const isSplit = this.#segments !== undefined && this.#segments.most > 1;
           if (!shouldResume({ failuresWithoutProgress: failures, kind, isSplit })) {
             const wrong = source ?? (kind === 'invalid' ? this.#first : undefined);
@@ -217,15 +242,30 @@ export class Download {
       }
     } finally {
       body?.blob.body.cancel();
+      this.#keeping?.stop();
       await this.#segments?.close();
     }
   }
 
   /** See {@link openRest}. */
   openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
-    const { size, digest, bytes } = this;
+    const { size, digest } = this;
     const { open } = this.#environment;
-    return openRest(span, position, { size, digest, bytes, open, signal, before: this.#before });
+    const digesterAt = this.#front.digesterAt.bind(this.#front);
+    return openRest(span, position, { size, digest, open, signal, digesterAt });
+  }
+
+  /** Leaves the file of a transfer that failed to the next one, where that is of use; else removes it. */
+  async leave(error: Error): Promise<void> {
+    const isWrong = error instanceof PartialContentError || (isOriginFailure(error) && error.kind === 'invalid');
+    const mayKeep = !isWrong && !this.#detached && this.#hasBegun;
+    if (mayKeep && (await this.#keeping?.leave(this, this.#front.digester)) === true) return;
+    await this.bytes.abort();
+  }
+
+  /** What has come ahead of the front. */
+  get extents(): Iterable<Extent> {
+    return this.#segments?.extents ?? [];
   }
 
   async #open(): Promise<FrontBody> {
@@ -236,6 +276,38 @@ export class Download {
     const size = this.#expectedSize;
     const options = { offset, size, signal: this.#signal, ...(end !== undefined && { end: end - 1 }) };
     return { blob: await this.#environment.open(options), end };
+  }
+
+  /** Goes on with what an earlier transfer has left. An upstream answers for the blob first. */
+  async #continue(): Promise<void> {
+    const keeping = this.#splitting === undefined ? undefined : this.#keeping;
+    const kept = await keeping?.reopen(this.#expectedSize, this.#front.digester);
+    if (keeping === undefined || kept === undefined) return;
+    const { size, at, end } = kept;
+    try {
+      const options = { offset: at, end: end - 1, size: this.#expectedSize, signal: this.#signal };
+      const blob = await this.#environment.open(options);
+      if (blob.offset !== at || (blob.size ?? size) !== size) {
+        blob.body.cancel();
+        return await keeping.drop();
+      }
+      this.#answered(blob);
+      this.#first = blob;
+      this.size = size;
+      this.bytes.adopt(kept.file);
+      this.#hasBegun = true;
+      this.#split(kept.extents)?.advance(blob, end);
+    } catch (error) {
+      // Where no manifest says how long the blob is, the part may lie behind its end.
+      const isOther = this.#expectedSize === undefined && isOriginFailure(error) && error.kind === 'invalid';
+      if (isOther) return await keeping.drop();
+      await keeping.giveBack();
+      throw error;
+    }
+    keeping.watch(this, this.#front.digester);
+    this.#environment.opened();
+    this.#environment.continued(kept.bytes);
+    if (this.#isLarge) this.#split()?.begin();
   }
 
   /** The first byte that the front does not have to fetch; undefined where the size is not known. */
@@ -271,7 +343,7 @@ export class Download {
     if (segments === undefined) return undefined;
     for (;;) {
       const end = segments.coveredTo(this.written);
-      if (end > this.written) await this.#hashTo(end, segments);
+      if (end > this.written) await this.#front.hashTo(end, segments);
       else if (body !== undefined || this.written === this.size) return body;
       else {
         body = await segments.takeOver(this.written);
@@ -282,33 +354,13 @@ export class Download {
     }
   }
 
-  async #hashTo(end: number, segments: Segments): Promise<void> {
-    const buffer = Buffer.allocUnsafe(Math.min(PIECE, end - this.written));
-    while (this.written < end) {
-      this.#signal.throwIfAborted();
-      const piece = buffer.subarray(0, Math.min(buffer.length, end - this.written));
-      let count: number;
-      try {
-        count = await readBack(this.bytes, piece, this.written);
-        this.#digester.update(piece.subarray(0, count));
-      } catch (error) {
-        this.#detach(error);
-        throw error;
-      }
-      this.bytes.append(piece.subarray(0, count));
-      this.#reach = this.written;
-      segments.reached(this.written);
-      this.#audience.notify();
-    }
-  }
-
   /** Whether more than one connection may be tried. */
   get #isLarge(): boolean {
     return this.isSplittable && (this.size ?? 0) >= 2 * (this.#policy?.minSegment ?? 0);
   }
 
   /** The segments of the download, which begin with the first call where there can be any. */
-  #split(): Segments | undefined {
+  #split(extents?: Iterable<Extent>): Segments | undefined {
     const { size } = this;
     if (this.#segments !== undefined || this.#splitting === undefined) return this.#segments;
     const { file } = this.bytes;
@@ -322,7 +374,7 @@ export class Download {
         if (this.#body?.upstream === upstream && upstream !== this.#first?.upstream) this.#body.body.cancel();
       },
       written: () => this.written,
-      reach: () => this.#reach,
+      reach: () => this.#front.reach,
       signal: this.#signal,
       open: this.#environment.open,
       write: (chunk: Buffer, position: number) => file.write(chunk, position),
@@ -330,7 +382,7 @@ export class Download {
       refused: (error: unknown) => this.#detach(error),
     };
     const { policy, slots } = this.#splitting;
-    this.#segments = new Segments(transfer, { size, policyOf: policy, slots });
+    this.#segments = new Segments(transfer, { size, policyOf: policy, slots, ...(extents && { extents }) });
     return this.#segments;
   }
 
@@ -348,29 +400,35 @@ export class Download {
     for (const { giveUp } of wrong) giveUp?.();
     if (wrong.every(({ upstream }) => this.#refused.has(upstream))) return false;
     for (const { upstream } of wrong) this.#refused.add(upstream);
-    if (this.#isSeen) return kind !== 'invalid';
+    if (this.#seen > 0) return kind !== 'invalid';
     // Answers may have begun with the size that the wrong one gave.
     if (this.#hasBegun && this.size !== this.#expectedSize) return false;
     this.#first = undefined;
     this.#deliveries.reset();
     this.#suspects = undefined;
     this.#doubted = undefined;
-    this.#digester = digesterOf(this.digest);
-    this.#before = undefined;
     await this.#segments?.close();
     this.#segments = undefined;
-    this.#reach = 0;
     // What was written may be longer than the blob.
-    await this.bytes.reset();
-    if (this.#hasBegun && !this.#passesOn) await this.#begin();
+    await this.#front.reset();
+    if (this.#hasBegun && !this.#passesOn) await this.#front.begin();
     return true;
   }
 
-  async #verify(): Promise<void> {
+  /** False where the front goes back, as what was kept is wrong. */
+  async #verify(): Promise<boolean> {
     // None has anything left to fetch; one may still have the file.
     await this.#segments?.close();
-    const found = this.#digester.digest();
+    const found = this.#front.digester.digest();
     if (this.digest !== undefined && found !== this.digest && !(await this.#repair(this.digest))) {
+      const to = this.#keeping?.wrong(this.#seen, { fresh: digesterOf(this.digest), upstream: this.upstream });
+      if (to !== undefined) {
+        this.#segments = undefined;
+        this.#suspects = undefined;
+        this.#doubted = undefined;
+        this.#front.goBack(to);
+        return false;
+      }
       throw wrongBytes(`Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`, this.upstream);
     }
     this.digest ??= found;
@@ -378,6 +436,7 @@ export class Download {
     this.#doubted = undefined;
     this.#verified = true;
     this.#audience.notify();
+    return true;
   }
 
   /**
@@ -419,7 +478,7 @@ export class Download {
     this.size ??= blob.size;
     if (this.written === 0) this.#first = blob;
     if (this.#hasBegun) return;
-    if (!this.#passesOn) await this.#begin();
+    if (!this.#passesOn) await this.#front.begin();
     this.#hasBegun = true;
     this.#environment.opened();
     if (this.#isLarge) this.#split()?.begin();
@@ -430,59 +489,13 @@ export class Download {
     this.visibility = visibility;
   }
 
-  async #begin(): Promise<void> {
-    try {
-      await this.bytes.begin();
-    } catch (error) {
-      this.#detach(error);
-      throw error;
-    }
-  }
-
   async #append(chunk: Buffer, source: OriginBlob): Promise<void> {
-    if (this.size !== undefined && this.written + chunk.length > this.size) {
+    const position = this.written;
+    if (this.size !== undefined && position + chunk.length > this.size) {
       throw wrongBytes(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
     }
-    this.#reach = this.written + chunk.length;
-    // Until it is appended, nothing else may happen: another follower may come during any `await`.
-    while (!this.#hasRoom(chunk.length)) await this.#makeRoom(chunk.length);
-    // The disk works while the processor hashes.
-    const writing = this.bytes.write(chunk);
-    this.#digester.update(chunk);
-    try {
-      if (writing !== undefined) await writing;
-    } catch (error) {
-      this.#detach(error);
-      throw error;
-    }
-    this.#deliveries.came(source, this.written, this.written + chunk.length);
-    this.bytes.append(chunk);
-    this.#segments?.reached(this.written);
-    this.#audience.notify();
-  }
-
-  /** Whether a chunk can be appended: to the file, or, where there is none, to memory that holds all that the one follower lacks. */
-  #hasRoom(chunk: number): boolean {
-    if (this.bytes.file !== undefined) return true;
-    const { position } = this.#audience;
-    return position !== undefined && this.bytes.keeps(position, chunk);
-  }
-
-  /** Waits a moment for the one follower to make room for a chunk; begins the file where it does not, and where it is not the only one. */
-  async #makeRoom(chunk: number): Promise<void> {
-    const deadline = performance.now() + PASSING_ON_WAITS_MS;
-    const canHelp = this.bytes.keeps(this.written, chunk);
-    for (
-      let left = canHelp ? PASSING_ON_WAITS_MS : 0;
-      left > 0 && this.#audience.position !== undefined;
-      left = deadline - performance.now()
-    ) {
-      await this.#audience.moved(left);
-      if (this.#hasRoom(chunk)) return;
-    }
-    this.#signal.throwIfAborted();
-    this.#before = { position: this.written, digester: this.#digester.copy() };
-    await this.#begin();
+    await this.#front.append(chunk);
+    this.#deliveries.came(source, position, position + chunk.length);
   }
 
   #detach(error: unknown): void {

@@ -16,12 +16,15 @@ export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: Ing
     opened: (ingest) => telemetry.publish('ingest.started', describeIngest(ingest)),
     resumed: (ingest, reason) =>
       telemetry.publish('ingest.resumed', { ...describeIngest(ingest), offset: ingest.written, reason }),
+    continued: (ingest, bytes) =>
+      telemetry.publish('ingest.continued', { ...describeIngest(ingest), bytes, size: ingest.size }),
     refused: (_, error) => capacity.refused(error),
     settled: (ingest, outcome, error) => {
       onSettled(ingest);
       telemetry.publish('ingest.finished', {
         ...describeIngest(ingest),
-        bytes: ingest.received,
+        // What an earlier transfer had fetched is not fetched again.
+        bytes: Math.max(0, ingest.received - ingest.kept),
         durationMs: Date.now() - ingest.startedAt,
         outcome,
         ...(error === undefined ? {} : { reason: error.message }),

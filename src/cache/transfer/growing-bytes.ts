@@ -66,6 +66,18 @@ export class GrowingBytes {
     this.#file = file;
   }
 
+  /** Goes on with a file that has bytes already: they come again by `append`. */
+  adopt(file: Ingestion): void {
+    this.#file = file;
+  }
+
+  /** Forgets what comes after a position, which is in the file. Not beside `append`. */
+  rewind(position: number): void {
+    this.#written = position;
+    this.#tail.release();
+    this.#tail = new TailBuffer(this.#passesOn, position);
+  }
+
   /** Writes a chunk behind the others, where there is a file; `append` makes it readable. */
   write(chunk: Buffer): Promise<void> | undefined {
     return this.#file?.write(chunk, this.#written);

@@ -8,6 +8,7 @@ export { describeIngest, publishIngest } from './events.ts';
 export { InUse, releasing } from './in-use.ts';
 export { Ingest } from './ingest.ts';
 export { OriginReader } from './origin-reader.ts';
+export { Keeping, PartialContent } from './partial/index.ts';
 export { planRange } from './policy.ts';
 export { RunningTransfers } from './running.ts';
 export { SegmentSlots, type SplitOf, type SplitPolicy, type UpstreamShare } from './segments/index.ts';

@@ -1,5 +1,6 @@
 import type { Digest, OpenBlobOptions, OriginBlob, Repository } from '../../oci/index.ts';
 import type { Ingestion } from '../../store/index.ts';
+import type { Keeping } from './partial/index.ts';
 import type { Extent, SegmentSlots, SplitPolicy, UpstreamShare } from './segments/index.ts';
 
 /** What a transfer needs of the rooms around it. `Subject` is the transfer. */
@@ -10,6 +11,8 @@ export interface IngestEnvironment<Subject> {
   readonly upstreams?: () => readonly string[];
   /** Starts the file that grows. */
   readonly begin: () => Promise<Ingestion>;
+  /** What keeps the file for the next transfer where this one ends early, and then begins it. @default nothing does */
+  readonly keeping?: Keeping | undefined;
   /** Publishes the verified file; a rejection costs the caching, never the transfer. */
   readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
   /** Asked when the file is whole: false where too many wait to be published. @default always */
@@ -22,15 +25,29 @@ export interface IngestEnvironment<Subject> {
 }
 
 /** What a download needs of its transfer. */
-export interface DownloadEnvironment extends Pick<IngestEnvironment<unknown>, 'open' | 'begin'> {
+export interface DownloadEnvironment extends Pick<IngestEnvironment<unknown>, 'open' | 'begin' | 'keeping'> {
   /** See {@link IngestEnvironment.upstreams}; empty where that is not known. */
   readonly upstreams: () => readonly string[];
+  /** The transfer goes on with so many bytes that an earlier one has left. */
+  readonly continued: (bytes: number) => void;
   /** The upstream has answered, and the head of the blob is known. */
   readonly opened: () => void;
   /** A body broke off, and is continued. */
   readonly resumed: (reason: string) => void;
   /** The disk refused the bytes. */
   readonly refused: (error: unknown) => void;
+}
+
+/** The followers of a download. */
+export interface Audience {
+  /** Where the one follower is; undefined where there is none, or more than one. */
+  readonly position: number | undefined;
+  /** More bytes can be read, or nothing more comes. */
+  notify(): void;
+  /** Bytes have come ahead of the front, or will not come. */
+  notifyAhead(): void;
+  /** Resolves when a follower has read, come or left, or after so many milliseconds. */
+  moved(milliseconds: number): Promise<void>;
 }
 
 /** How a transfer may fetch several parts of its blob at once. */
@@ -60,6 +77,8 @@ export interface IngestContent {
 export interface IngestObserver<Subject> {
   opened(ingest: Subject): void;
   resumed(ingest: Subject, reason: string): void;
+  /** It goes on with so many bytes that an earlier one has left. */
+  continued?(ingest: Subject, bytes: number): void;
   /** The disk refused a write or the publishing; the transfer itself goes on. */
   refused?(ingest: Subject, error: unknown): void;
   settled(ingest: Subject, outcome: IngestOutcome, error: Error | undefined): void;

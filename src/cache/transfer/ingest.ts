@@ -66,6 +66,8 @@ export class Ingest {
         open: environment.open,
         upstreams: environment.upstreams ?? (() => []),
         begin: environment.begin,
+        keeping: environment.keeping,
+        continued: (bytes) => observer.continued?.(this, bytes),
         opened: () => {
           observer.opened(this);
           this.#opened.resolve();
@@ -109,6 +111,11 @@ export class Ingest {
   /** Bytes that have come, wherever they lie. */
   get received(): number {
     return this.#download.received;
+  }
+
+  /** Bytes of them that an earlier transfer had left. */
+  get kept(): number {
+    return this.#environment.keeping?.kept ?? 0;
   }
 
   /** Connections that it uses now. */
@@ -259,7 +266,8 @@ export class Ingest {
       outcome = this.#abort.signal.aborted ? 'aborted' : 'failed';
       if (this.detached) this.#opened.resolve();
       else this.#opened.reject(this.#error);
-      await this.#download.bytes.abort();
+      if (this.#keep) await this.#download.leave(this.#error);
+      else await this.#download.bytes.abort();
     }
     this.#isSettled = true;
     clearInterval(this.#watch);

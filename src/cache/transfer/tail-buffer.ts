@@ -25,9 +25,14 @@ export class TailBuffer {
   #start = 0;
   #end = 0;
 
-  /** @param isLarge whether it is to keep more from the start. @default where a chunk is larger than the small capacity */
-  constructor(isLarge = false) {
+  /**
+   * @param isLarge whether it is to keep more from the start. @default where a chunk is larger than the small capacity
+   * @param position of the first byte
+   */
+  constructor(isLarge = false, position = 0) {
     this.#isLarge = isLarge;
+    this.#start = position;
+    this.#end = position;
   }
 
   /** Position of the first byte that is kept. */

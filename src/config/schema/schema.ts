@@ -205,6 +205,13 @@ const cacheOn = options({
       'Disk space to keep free, in bytes or as a share; content is evicted until that much is free. By default 1 GiB or 2 %, whichever is less.',
     examples: ['5%'],
   }),
+  partial_size: size()
+    .optional()
+    .meta({
+      description:
+        'Bytes of partial content: what has come of large blobs whose transfers ended early, and which the next pull continues. Part of `max_size`, evicted before any whole blob, and after 7 days. 0 keeps none. By default half of `max_size`, or 32 GiB without that.',
+      examples: ['20GB'],
+    }),
   pin: z
     .array(pattern('docker.io/library/*:latest'))
     .prefault([])

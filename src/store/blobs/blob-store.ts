@@ -32,6 +32,8 @@ export interface BlobStore {
   listDigests(): AsyncIterable<readonly Digest[]>;
   /** What other programs have put into the directory. It is only ever reported. */
   unknownFiles(): Promise<UnknownFiles>;
+  /** Growing files that a later transfer goes on with; undefined where the store keeps none. */
+  readonly partials?: PartialStore | undefined;
 }
 
 /** Files, and directories as one each, that are none of the store's. */
@@ -60,6 +62,68 @@ export interface Ingestion {
   /** Closes the descriptor. To be called once, after the last read. */
   close(): Promise<void>;
 }
+
+/**
+ * Partial content: growing files that a later transfer of the same digest, in this process or the next one, goes on with. There is one
+ * of a digest at most.
+ *
+ * A file begins as any other does, and a kill then leaves nothing of it. It is kept from its first note on.
+ */
+export interface PartialStore {
+  /** Starts a growing file of a digest. */
+  begin(digest: Digest): Promise<PartialIngestion>;
+  /**
+   * Opens the kept file of a digest; undefined where there is none. Rejects where a transfer has it.
+   */
+  reopen(digest: Digest): Promise<ReopenedPartial | undefined>;
+  /** Every kept file, in no order. What a killed process left of others is removed. */
+  list(): Promise<readonly KeptPartial[]>;
+  /** Deletes the kept file of a digest; false where there is none, or a transfer has it. */
+  remove(digest: Digest): Promise<boolean>;
+}
+
+/** What of a kept file is flushed to the disk. */
+export type PartialFlush = 'nothing' | 'note' | 'all';
+
+/** A growing file that can be kept. */
+export interface PartialIngestion extends Ingestion {
+  /**
+   * Writes down what the file holds, in place of what was written down before. `close` then leaves the file where it is; `commit` and
+   * `abort` remove it and the note. Rejects where another file of the digest is kept, and where the disk refuses: then the note before it
+   * holds.
+   *
+   * @param text the caller's, at most {@link MAX_PARTIAL_NOTE_BYTES} in UTF-8
+   * @param options `flush`: what a power cut leaves. `note`: the note, once the promise resolves; `all`: the bytes too, which are flushed
+   * before it. @default 'nothing'
+   */
+  note(text: string, options?: { readonly flush?: PartialFlush }): Promise<void>;
+  /** Leaves the file to the next transfer. Of this one it can still be read, and `commit` rejects. */
+  leave(): void;
+}
+
+export interface ReopenedPartial {
+  readonly file: PartialIngestion;
+  /** Bytes from the start up to the last one that was written, with gaps between. */
+  readonly size: number;
+  readonly note: string;
+  /**
+   * Whether all that was written before the note is there: the kernel has run ever since, or the bytes were flushed. Otherwise a power
+   * cut may have taken any of them.
+   */
+  readonly isIntact: boolean;
+}
+
+/** A kept file that no transfer has. */
+export interface KeptPartial {
+  readonly digest: Digest;
+  /** Bytes that it takes of the disk. */
+  readonly bytes: number;
+  /** When it was written to last; milliseconds since 1970. */
+  readonly modifiedAt: number;
+}
+
+/** Bytes of a note of partial content. */
+export const MAX_PARTIAL_NOTE_BYTES = 64 * 1024;
 
 /** A blob opened for reading. */
 export interface StoredBlob {
@@ -204,7 +268,11 @@ export function isIngestionName(text: string): boolean {
 /** @throws {RangeError} */
 export function requireNamed(name: string, note: string): void {
   if (!isIngestionName(name)) throw new RangeError(`A named file cannot be called ${JSON.stringify(name)}`);
+  requireShort(note, MAX_NOTE_BYTES);
+}
+
+/** @throws {RangeError} where a note has more bytes */
+export function requireShort(note: string, most: number): void {
   const bytes = Buffer.byteLength(note);
-  if (bytes > MAX_NOTE_BYTES)
-    throw new RangeError(`The note of a named file has ${bytes} bytes, and may have ${MAX_NOTE_BYTES}`);
+  if (bytes > most) throw new RangeError(`The note of a named file has ${bytes} bytes, and may have ${most}`);
 }

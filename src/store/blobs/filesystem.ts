@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Digest, type DigestAlgorithm, parseDigest } from '../../oci/index.ts';
 import { createDirectory, createDurableDirectories, DirectoryError, hasCode } from '../directory/index.ts';
-import type { BlobStore, DirectFile, Ingestion, StoredBlob, UnknownFiles } from './blob-store.ts';
+import type { BlobStore, DirectFile, Ingestion, PartialStore, StoredBlob, UnknownFiles } from './blob-store.ts';
 import { createIngestFile, markOf, removeFile, removePartialFiles } from './ingest-file.ts';
 import { type Layout, layoutOf, QUARANTINED_NAME } from './layout.ts';
 import { OpenFile } from './open-file.ts';
+import { PartialFiles } from './partial-files.ts';
 import { BlobPlaces } from './places.ts';
 import { CACHE_TOP, findUnknownFiles, type Place } from './unknown-files.ts';
 
@@ -54,7 +55,9 @@ export async function openFilesystemBlobStore(
   } catch (error) {
     throw new DirectoryError(directory, error);
   }
-  return new FilesystemBlobStore(directory, { layout, places: new BlobPlaces(layout, onUnknown) });
+  const places = new BlobPlaces(layout, onUnknown);
+  const partials = new PartialFiles(layout, (file, path, digest) => places.publish(file, path, digest));
+  return new FilesystemBlobStore(directory, { layout, places, partials });
 }
 
 /** What a store in a directory is made of. */
@@ -65,6 +68,8 @@ export interface FilesystemStoreOptions {
   readonly quarantine?: QuarantineBounds | undefined;
   /** What its directory may hold. @default what a cache directory may */
   readonly known?: Place | undefined;
+  /** @default it keeps none */
+  readonly partials?: PartialStore | undefined;
 }
 
 /** What is kept of corrupt blobs. */
@@ -74,6 +79,7 @@ interface QuarantineBounds {
 }
 
 export class FilesystemBlobStore implements BlobStore {
+  readonly partials: PartialStore | undefined;
   readonly #directory: string;
   readonly #layout: Layout;
   readonly #places: BlobPlaces;
@@ -82,8 +88,9 @@ export class FilesystemBlobStore implements BlobStore {
 
   constructor(
     directory: string,
-    { layout, places, quarantine = QUARANTINE, known = CACHE_TOP }: FilesystemStoreOptions,
+    { layout, places, quarantine = QUARANTINE, known = CACHE_TOP, partials }: FilesystemStoreOptions,
   ) {
+    this.partials = partials;
     this.#directory = directory;
     this.#layout = layout;
     this.#places = places;

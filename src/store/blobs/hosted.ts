@@ -1,27 +1,38 @@
 import { ConcurrencyLimit } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
 import { createDirectory, createDurableDirectories, DirectoryError } from '../directory/index.ts';
-import type {
-  BlobSource,
-  CopyOptions,
-  CopyOutcome,
-  HostedBlobSize,
-  LinkableBlobStore,
-  LinkOutcome,
-  NamedIngestion,
-  ReopenedIngestion,
-  ResumableIngestion,
+import {
+  type BlobSource,
+  type CopyOptions,
+  type CopyOutcome,
+  type HostedBlobSize,
+  type LinkableBlobStore,
+  type LinkOutcome,
+  MAX_NOTE_BYTES,
+  type NamedIngestion,
+  type ReopenedIngestion,
+  type ResumableIngestion,
+  requireNamed,
 } from './blob-store.ts';
 import { ALGORITHMS, FilesystemBlobStore, type FilesystemStoreOptions } from './filesystem.ts';
 import { removePartialFiles } from './ingest-file.ts';
-import { type Layout, layoutOf } from './layout.ts';
-import { NamedFiles, tidyNamedFiles } from './named-files.ts';
+import { type Layout, layoutOf, NAMED_NAME, NOTE_DRAFT_NAME, NOTE_NAME } from './layout.ts';
+import { NamedFiles, type NamedKind, tidyNamedFiles } from './named-files.ts';
 import { BlobPlaces, linkOver } from './places.ts';
 import { HOSTED_TOP } from './unknown-files.ts';
 import { copyBytes, VerifiedCopy } from './verified-copy.ts';
 
 /** Corrupt blobs of hosted content are all kept: there may be no other copy, and each was there before it was moved. */
 const QUARANTINE = { files: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+
+/** The files of uploads. */
+const UPLOADS: NamedKind = {
+  name: NAMED_NAME,
+  noteName: NOTE_NAME,
+  draftName: NOTE_DRAFT_NAME,
+  key: 'entrepot-upload',
+  most: MAX_NOTE_BYTES,
+};
 
 /** Copies at the same time, each with one buffer. */
 const COPIES = 2;
@@ -47,7 +58,7 @@ export async function openHostedBlobStore(
     await createDurableDirectories([blobs, ingest, uploads, quarantine, ...algorithms]);
     const left = [
       { place: ingest, count: await removePartialFiles(ingest) },
-      { place: uploads, count: await tidyNamedFiles(uploads) },
+      { place: uploads, count: await tidyNamedFiles(uploads, UPLOADS) },
     ];
     for (const { place, count } of left) {
       if (count === 0) continue;
@@ -81,7 +92,7 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
     super(directory, options);
     this.#layout = options.layout;
     this.#places = options.places;
-    this.#named = new NamedFiles(options.layout.uploads, (file, path, digest) =>
+    this.#named = new NamedFiles(options.layout.uploads, UPLOADS, (file, path, digest) =>
       options.places.publish(file, path, digest),
     );
     this.#verifiedCopy = new VerifiedCopy({
@@ -91,7 +102,8 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
     });
   }
 
-  beginNamed(name: string, note: string): Promise<ResumableIngestion> {
+  async beginNamed(name: string, note: string): Promise<ResumableIngestion> {
+    requireNamed(name, note);
     return this.#named.begin(name, note);
   }
 

@@ -12,16 +12,20 @@ export type {
   CopyOutcome,
   DirectFile,
   Ingestion,
+  KeptPartial,
   LinkableBlobStore,
   LinkOutcome,
   NamedIngestion,
+  PartialIngestion,
+  PartialStore,
   ReopenedIngestion,
+  ReopenedPartial,
   ResumableBlobStore,
   ResumableIngestion,
   StoredBlob,
   UnknownFiles,
 } from './blob-store.ts';
-export { isIngestionName, MAX_NOTE_BYTES, requireNamed } from './blob-store.ts';
+export { isIngestionName, MAX_NOTE_BYTES, MAX_PARTIAL_NOTE_BYTES, requireNamed, requireShort } from './blob-store.ts';
 export { openFilesystemBlobStore } from './filesystem.ts';
 export { freeSpace } from './free-space.ts';
 export { openSpoolBlobStore, removeSpool } from './spool.ts';

@@ -1,5 +1,5 @@
 import { constants, open as openCallback, type Stats } from 'node:fs';
-import { opendir, unlink } from 'node:fs/promises';
+import { opendir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { crashPoint } from '../../lib/index.ts';
@@ -45,8 +45,8 @@ export async function removePartialFiles(directory: string): Promise<number> {
 /** An {@link Ingestion} in a file. Its life: growing → committed | aborted → closed. */
 export class IngestFile implements Ingestion {
   readonly #file: OpenFile;
-  readonly #path: string;
   readonly #publish: Publish;
+  #path: string;
   #commit: Promise<void> | undefined;
   #mark: string | undefined;
   /** True once `path` does not exist any more. */
@@ -94,6 +94,18 @@ export class IngestFile implements Ingestion {
     const { size: before } = await this.#file.stat();
     if (size > before) throw new RangeError(`Cannot cut a file of ${before} bytes to ${size}`);
     await this.#file.truncate(size);
+  }
+
+  /** Moves it to another path on the same file system, where nothing is, and where it goes on growing. */
+  async moveTo(path: string): Promise<void> {
+    if (this.#commit !== undefined || this.#isMoved) throw new Error('Cannot move a file that has ended');
+    await rename(this.#path, path);
+    this.#path = path;
+  }
+
+  /** Flushes the bytes to the disk. */
+  flush(): Promise<void> {
+    return this.#file.flush();
   }
 
   async abort(): Promise<void> {

@@ -8,7 +8,12 @@ export const INGEST_NAME = /^[0-9a-f]{32}$/;
 /** The names of growing files that survive a restart, of their notes, and of notes that were not finished. */
 export const NAMED_NAME = /^[a-z0-9-]{1,64}$/;
 export const NOTE_NAME = /^([a-z0-9-]{1,64})\.note$/;
-export const NOTE_DRAFT_NAME = /^[a-z0-9-]{1,64}\.note\.[0-9a-f]{16}\.new$/;
+export const NOTE_DRAFT_NAME = /^([a-z0-9-]{1,64})\.note\.[0-9a-f]{16}\.new$/;
+
+/** The names of partial content, of its notes, and of notes that were not finished. In their directory all of these are this program's. */
+export const PARTIAL_NAME = /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})$/;
+export const PARTIAL_NOTE_NAME = /^(sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128}))\.note$/;
+export const PARTIAL_DRAFT_NAME = /^(sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128}))\.note\.[0-9a-f]{16}\.new$/;
 
 /**
  * The names of the directories of hosted repositories' OCI layouts: one below the other for none, so that `a/blobs` never meets the
@@ -31,6 +36,9 @@ export type Layout = ReturnType<typeof layoutOf>;
  *   │   └── sha512/…
  *   ├── ingest/
  *   │   └── 9c1d03b2…            growing, under a random name; a start removes the files a killed process left here
+ *   ├── partial/                 made when it is needed
+ *   │   ├── sha256-3f786850…         what has come of a blob whose transfer ended early, with gaps
+ *   │   └── sha256-3f786850….note    which bytes those are
  *   ├── quarantine/
  *   │   └── sha256-3f786850….5e2a91c0    a corrupt blob; the latest few are kept for inspection
  *   └── foreign/                 made when it is needed
@@ -50,6 +58,7 @@ export function layoutOf(directory: string) {
   const blobs = join(directory, 'blobs');
   const ingest = join(directory, 'ingest');
   const uploads = join(directory, 'uploads');
+  const partial = join(directory, 'partial');
   const quarantine = join(directory, 'quarantine');
   const foreign = join(directory, 'foreign');
   const algorithm = (name: DigestAlgorithm): string => join(blobs, name);
@@ -60,11 +69,13 @@ export function layoutOf(directory: string) {
     blobs,
     ingest,
     uploads,
+    partial,
     quarantine,
     foreign,
     algorithm,
     shard,
     blob: (digest: Digest): string => join(shard(digest), digestHex(digest)),
+    partialName: (digest: Digest): string => `${digestAlgorithm(digest)}-${digestHex(digest)}`,
     newIngest: (): string => join(ingest, randomBytes(16).toString('hex')),
     newQuarantined: (digest: Digest): string => join(quarantine, aside(digest)),
     newForeign: (digest: Digest): string => join(foreign, aside(digest)),

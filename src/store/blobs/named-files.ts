@@ -4,17 +4,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { crashPoint } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
-import { hasCode } from '../directory/index.ts';
-import {
-  isIngestionName,
-  type NamedIngestion,
-  type ReopenedIngestion,
-  type ResumableIngestion,
-  requireNamed,
-} from './blob-store.ts';
+import { flushDirectory, hasCode } from '../directory/index.ts';
+import type { NamedIngestion, ResumableIngestion } from './blob-store.ts';
 import { createIngestFile, IngestFile, type Publish, removeFile } from './ingest-file.ts';
-import { NOTE_DRAFT_NAME, NOTE_NAME } from './layout.ts';
-import { readNote, writeNote } from './note.ts';
+import { type NoteKind, readNote, writeNote } from './note.ts';
 import { OpenFile } from './open-file.ts';
 
 const openDescriptor = promisify(openCallback);
@@ -27,24 +20,40 @@ const openDescriptor = promisify(openCallback);
  *   commit, abort:  file, then note
  */
 
+/** A kind of named files, by their names and notes. */
+export interface NamedKind extends NoteKind {
+  readonly name: RegExp;
+  /** Of a note; its first group is the name of the file. */
+  readonly noteName: RegExp;
+  /** Of a note that was not finished; its first group is the name of the file. */
+  readonly draftName: RegExp;
+}
+
+interface Reopened {
+  readonly file: NamedFile;
+  readonly size: number;
+  readonly note: string;
+}
+
 /** The growing files of a directory that survive the process. */
 export class NamedFiles {
   readonly #directory: string;
+  readonly #kind: NamedKind;
   readonly #publish: Publish;
   readonly #open = new Set<string>();
 
-  constructor(directory: string, publish: Publish) {
+  constructor(directory: string, kind: NamedKind, publish: Publish) {
     this.#directory = directory;
+    this.#kind = kind;
     this.#publish = publish;
   }
 
   async begin(name: string, note: string): Promise<ResumableIngestion> {
-    requireNamed(name, note);
     return this.#holding(name, async () => {
       const path = this.#pathOf(name);
       const taken = await Promise.all([isThere(path), isThere(noteOf(path))]);
       if (taken.includes(true)) throw new Error(`Cannot begin ${path} as it is there already`);
-      await writeNote(noteOf(path), note);
+      await writeNote(noteOf(path), note, this.#kind);
       crashPoint('named.noted');
       try {
         return this.#named(name, await createIngestFile(path, this.#publish));
@@ -55,11 +64,51 @@ export class NamedFiles {
     });
   }
 
-  async reopen(name: string): Promise<ReopenedIngestion | undefined> {
-    if (!isIngestionName(name)) return undefined;
+  /** Makes a file that grows elsewhere on the file system a named one. A note without a file is replaced. */
+  async adopt(file: IngestFile, name: string, note: NoteToWrite): Promise<NamedFile> {
     return this.#holding(name, async () => {
       const path = this.#pathOf(name);
-      const note = await readNote(noteOf(path));
+      if (await isThere(path)) throw new Error(`Cannot keep ${path} as it is there already`);
+      await writeNote(noteOf(path), note.text, { ...this.#kind, ...note });
+      crashPoint('adopt.noted');
+      try {
+        await file.moveTo(path);
+      } catch (error) {
+        await dropNote(path);
+        throw error;
+      }
+      crashPoint('adopt.moved');
+      if (note.flush) await flushDirectory(this.#directory);
+      return this.#named(name, file);
+    });
+  }
+
+  /** Deletes a file that is not open, and its note; false where there is none. */
+  async remove(name: string): Promise<boolean> {
+    if (!this.#kind.name.test(name) || this.#open.has(name)) return false;
+    this.#open.add(name);
+    try {
+      const path = this.#pathOf(name);
+      if ((await lstat(path).catch(absent))?.isFile() !== true) return false;
+      const removed = await removeFile(path);
+      crashPoint('named.removed');
+      await dropNote(path);
+      return removed;
+    } finally {
+      this.#open.delete(name);
+    }
+  }
+
+  /** Whether a name is in use. */
+  isOpen(name: string): boolean {
+    return this.#open.has(name);
+  }
+
+  async reopen(name: string): Promise<Reopened | undefined> {
+    if (!this.#kind.name.test(name)) return undefined;
+    return this.#holding(name, async () => {
+      const path = this.#pathOf(name);
+      const note = await readNote(noteOf(path), this.#kind);
       const descriptor = note === undefined ? undefined : await openToGrow(path);
       if (note === undefined || descriptor === undefined) return undefined;
       const file = new OpenFile(descriptor);
@@ -85,11 +134,11 @@ export class NamedFiles {
   async list(): Promise<readonly NamedIngestion[]> {
     const found: NamedIngestion[] = [];
     // One after the other: how many there are is the caller's to bound.
-    for (const name of (await readdir(this.#directory)).filter(isIngestionName)) {
+    for (const name of (await readdir(this.#directory)).filter((each) => this.#kind.name.test(each))) {
       const path = this.#pathOf(name);
       const stats = await lstat(path).catch(absent);
       if (stats?.isFile() !== true) continue;
-      const note = await readNote(noteOf(path));
+      const note = await readNote(noteOf(path), this.#kind);
       if (note !== undefined) found.push({ name, size: stats.size, note, modifiedAt: Math.floor(stats.mtimeMs) });
     }
     return found;
@@ -112,8 +161,12 @@ export class NamedFiles {
     }
   }
 
-  #named(name: string, file: IngestFile): ResumableIngestion {
-    return new NamedFile(file, this.#pathOf(name), () => this.#open.delete(name));
+  #named(name: string, file: IngestFile): NamedFile {
+    const path = this.#pathOf(name);
+    return new NamedFile(file, path, {
+      note: ({ text, flush }) => writeNote(noteOf(path), text, { ...this.#kind, flush }),
+      release: () => this.#open.delete(name),
+    });
   }
 }
 
@@ -122,33 +175,63 @@ export class NamedFiles {
  *
  * @returns how many entries are another program's
  */
-export async function tidyNamedFiles(directory: string): Promise<number> {
+export async function tidyNamedFiles(directory: string, kind: NamedKind): Promise<number> {
   const entries = await readdir(directory, { withFileTypes: true });
   const files = new Set(entries.filter((entry) => entry.isFile()).map(({ name }) => name));
   const names = new Set(entries.map(({ name }) => name));
   let left = 0;
   for (const { name } of entries) {
     const path = join(directory, name);
-    const noted = NOTE_NAME.exec(name)?.[1];
+    const noted = kind.noteName.exec(name)?.[1];
     if (!files.has(name)) left += 1;
-    else if (NOTE_DRAFT_NAME.test(name)) await removeFile(path);
-    else if (isIngestionName(name) && (await readNote(noteOf(path))) !== undefined) continue;
-    else if (noted === undefined || (await readNote(path)) === undefined) left += 1;
+    else if (kind.draftName.test(name)) await removeFile(path);
+    else if (kind.name.test(name) && (await readNote(noteOf(path), kind)) !== undefined) continue;
+    else if (noted === undefined || (await readNote(path, kind)) === undefined) left += 1;
     else if (!names.has(noted)) await removeFile(path);
   }
   return left;
 }
 
+interface NoteToWrite {
+  readonly text: string;
+  readonly flush: boolean;
+}
+
+/** What a named file does beside its bytes. */
+interface NamedActions {
+  readonly note: (note: NoteToWrite) => Promise<void>;
+  /** Lets it be opened again. */
+  readonly release: () => void;
+}
+
 /** An {@link IngestFile} with a note beside it, that stays when it is closed. */
-class NamedFile implements ResumableIngestion {
+export class NamedFile implements ResumableIngestion {
   readonly #file: IngestFile;
   readonly #path: string;
-  readonly #onClosed: () => void;
+  readonly #actions: NamedActions;
+  #isReleased = false;
 
-  constructor(file: IngestFile, path: string, onClosed: () => void) {
+  constructor(file: IngestFile, path: string, actions: NamedActions) {
     this.#file = file;
     this.#path = path;
-    this.#onClosed = onClosed;
+    this.#actions = actions;
+  }
+
+  /** Writes another note. */
+  note(note: NoteToWrite): Promise<void> {
+    return this.#actions.note(note);
+  }
+
+  /** Lets it be opened again, while this one reads on. It must not be written, committed or aborted any more. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#actions.release();
+  }
+
+  /** Flushes the bytes to the disk. */
+  flush(): Promise<void> {
+    return this.#file.flush();
   }
 
   get mark(): string | undefined {
@@ -185,7 +268,7 @@ class NamedFile implements ResumableIngestion {
       await this.#file.leave();
       if (!wasMoved && this.#file.isMoved) await dropNote(this.#path);
     } finally {
-      this.#onClosed();
+      this.release();
     }
   }
 }

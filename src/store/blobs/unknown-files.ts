@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import { parseDigest } from '../../oci/index.ts';
 import { hasCode } from '../directory/index.ts';
 import type { UnknownFiles } from './blob-store.ts';
-import { INGEST_NAME, NAMED_NAME, NOTE_DRAFT_NAME, NOTE_NAME, QUARANTINED_NAME, REPOSITORY_NAME } from './layout.ts';
+import {
+  INGEST_NAME,
+  NAMED_NAME,
+  NOTE_DRAFT_NAME,
+  NOTE_NAME,
+  PARTIAL_DRAFT_NAME,
+  PARTIAL_NAME,
+  PARTIAL_NOTE_NAME,
+  QUARANTINED_NAME,
+  REPOSITORY_NAME,
+} from './layout.ts';
 
 /** Names that a report lists. */
 const MAX_NAMES = 10;
@@ -103,6 +113,7 @@ export const HOSTED_TOP: Place = {
 
 const PLACES: Readonly<Record<string, Place>> = {
   ...STORE,
+  partial: { isOurs: isFileLike(PARTIAL_NAME, PARTIAL_NOTE_NAME, PARTIAL_DRAFT_NAME) },
   hosted: HOSTED_TOP,
   ca: { isOurs: isFileLike(/^ca\.(?:crt|key)$/) },
   // A folder for each ACME server.

@@ -1,4 +1,5 @@
-import type { IngestEvent, RequestFinished, UpstreamRequestEnded } from '../events.ts';
+import type { RequestFinished, UpstreamRequestEnded } from '../events.ts';
+import type { IngestEvent } from '../ingest-event.ts';
 import { redactText, redactUrl } from '../redact.ts';
 import type { Attributes, Span } from './span.ts';
 

@@ -53,6 +53,16 @@ export class Extents {
     first.start = position;
   }
 
+  /** Forgets what lies from a position on, up to another. @default `end`: all of it */
+  dropFrom(position: number, end = Number.POSITIVE_INFINITY): void {
+    const kept = this.#spans.flatMap((span) => [
+      { start: span.start, end: Math.min(span.end, position) },
+      { start: Math.max(span.start, end), end: span.end },
+    ]);
+    this.#spans.splice(0, this.#spans.length, ...kept.filter((span) => span.start < span.end));
+    this.#bytes = this.#spans.reduce((sum, span) => sum + span.end - span.start, 0);
+  }
+
   /** The end of the span that covers a position; the position where none does. */
   coveredTo(position: number): number {
     const span = this.#spans[this.#firstThat(({ end }) => end > position)];

@@ -4,7 +4,7 @@
  * It never verifies a byte, and never writes where another does.
  */
 export { Deliveries, type UpstreamShare } from './deliveries.ts';
-export type { Extent } from './extents.ts';
+export { type Extent, Extents } from './extents.ts';
 export { DiskError, Segment } from './segment.ts';
 export { type SegmentedTransfer, Segments } from './segments.ts';
 export { SegmentSlots, type SplitOf, type SplitPolicy } from './slots.ts';

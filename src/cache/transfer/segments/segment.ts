@@ -16,6 +16,8 @@ export interface SegmentEnvironment {
   readonly write: (chunk: Buffer, position: number) => Promise<void>;
   /** Called for each piece that is in the file. */
   readonly came: (segment: Segment, piece: { readonly start: number; readonly end: number }) => void;
+  /** A body that begins where it does. @default one is opened */
+  readonly body?: OriginBlob | undefined;
 }
 
 /** How a segment ended. `stopped`: it was given up. `handed-over`: the front goes on with its body. */
@@ -49,6 +51,7 @@ export class Segment {
     this.#reach = start;
     this.#end = end;
     this.#environment = environment;
+    this.#source = environment.body;
     this.#signal = AbortSignal.any([environment.signal, this.#abort.signal]);
     this.ended = this.#run();
   }
@@ -110,7 +113,7 @@ export class Segment {
 
   async #run(): Promise<SegmentOutcome> {
     const signal = this.#signal;
-    let blob: OriginBlob | undefined;
+    let blob = this.#source;
     let failures = 0;
     let outcome: SegmentOutcome = 'done';
     while (this.#position < this.#end) {

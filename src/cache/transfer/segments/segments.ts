@@ -48,6 +48,18 @@ interface SegmentsOptions {
   readonly size: number;
   readonly policyOf: SplitOfUpstream;
   readonly slots: SegmentSlots;
+  /** What an earlier transfer has left in the file. @default nothing */
+  readonly extents?: Iterable<Extent>;
+}
+
+/** A segment that is to begin. */
+interface Commission {
+  /** The upstream that it is dealt to; empty: it asks all of them in turn. */
+  readonly upstream: string;
+  /** See {@link Running.release}. */
+  readonly release?: () => void;
+  /** The body of the front, from which it reads first. */
+  readonly body?: OriginBlob;
 }
 
 interface Running {
@@ -58,6 +70,8 @@ interface Running {
   readonly release: (() => void) | undefined;
   /** When it began, of a clock that only goes forward. */
   readonly since: number;
+  /** It has the connection of the front, which hashes what lies before it. */
+  readonly isFront: boolean;
 }
 
 /**
@@ -86,6 +100,22 @@ export class Segments {
     this.#transfer = transfer;
     this.#options = options;
     this.#growth = new Growth(splitAmong(this.#upstreams, options.policyOf).connections);
+    for (const { start, end } of options.extents ?? []) this.#extents.add(start, end);
+  }
+
+  /** Fetches what the front lacks by its body, while the front hashes what lies before that. @param end the first byte behind it */
+  advance(body: OriginBlob, end: number): void {
+    this.#start({ start: body.offset, end }, { upstream: '', body });
+  }
+
+  /** What has come ahead of the front. */
+  get extents(): Iterable<Extent> {
+    return this.#extents;
+  }
+
+  /** Forgets what has come from a position on, up to another. @default `end`: all of it */
+  forget(position: number, end?: number): void {
+    this.#extents.dropFrom(position, end);
   }
 
   /** Tries from now on whether more connections make the transfer faster. */
@@ -96,7 +126,7 @@ export class Segments {
 
   /** Connections in use, the front's among them. */
   get connections(): number {
-    return this.#running.length + 1;
+    return this.#running.filter(({ isFront }) => !isFront).length + 1;
   }
 
   /** The most connections that were in use at once. */
@@ -165,7 +195,7 @@ export class Segments {
     found?.segment.shorten(position);
     const start = found?.segment.end ?? position;
     // Otherwise it is being written.
-    if (start < last) this.#start({ start, end: last }, '', undefined);
+    if (start < last) this.#start({ start, end: last }, { upstream: '' });
     return true;
   }
 
@@ -233,7 +263,7 @@ export class Segments {
       victim?.segment.shorten(plan.start);
       const start = victim?.segment.end ?? plan.start;
       if (start >= plan.end) return release();
-      this.#start({ start, end: plan.end }, upstream, release);
+      this.#start({ start, end: plan.end }, { upstream, release });
     }
   }
 
@@ -315,7 +345,7 @@ export class Segments {
     return this.#running.filter(({ release }) => release !== undefined);
   }
 
-  #start({ start, end }: Extent, upstream: string, release: (() => void) | undefined): void {
+  #start({ start, end }: Extent, { upstream, release, body }: Commission): void {
     const { size } = this.#options;
     const { signal, open, write, moved, deliveries } = this.#transfer;
     // What clients read is asked of one that may have segments, and where that fails, of the others.
@@ -331,8 +361,9 @@ export class Segments {
         this.#extents.add(piece.start, piece.end);
         moved();
       },
+      body,
     });
-    const running = { segment, release, upstream, since: performance.now() };
+    const running = { segment, release, upstream, since: performance.now(), isFront: body !== undefined };
     this.#running = [...this.#running, running].sort((one, other) => one.segment.start - other.segment.start);
     this.#most = Math.max(this.#most, this.connections);
     void segment.ended.then((outcome) => this.#ended(running, outcome));
@@ -340,14 +371,15 @@ export class Segments {
   }
 
   #ended(running: Running, outcome: SegmentOutcome): void {
-    const { segment, release } = running;
+    const { segment, release, isFront } = running;
     release?.();
     this.#running = this.#running.filter((each) => each.segment !== segment);
     const { error } = segment;
     if (outcome === 'failed') {
-      if (release === undefined) this.#failed = true;
+      if (release === undefined && !isFront) this.#failed = true;
       if (error instanceof DiskError) this.#transfer.refused(error.cause);
-      else this.#learn(upstreamOf(running), error);
+      // The front asks again, and decides.
+      else if (!isFront) this.#learn(upstreamOf(running), error);
     }
     this.#transfer.moved();
     if (this.#grows && (outcome === 'done' || outcome === 'handed-over')) this.#fill();
