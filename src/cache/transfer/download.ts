@@ -37,7 +37,7 @@ export class Download {
   digest: Digest | undefined;
   /** Bytes in all; undefined until known. */
   size: number | undefined;
-  /** Name of the upstream the bytes come from; empty until it has answered. */
+  /** Name of the upstream that the front's bytes are asked of; empty until it has answered. Segments may have others. */
   upstream = '';
   visibility: Visibility = 'public';
   readonly #front: Front;
@@ -322,10 +322,10 @@ export class Download {
   }
 
   /** Called where a body has ended. @throws {OriginError} where it ended early */
-  #isEnd({ end = this.size }: FrontBody): boolean {
+  #isEnd({ blob: { upstream }, end = this.size }: FrontBody): boolean {
     if (end === undefined || this.written >= end) return true;
-    const message = `${this.upstream} ended after ${this.written} of ${this.size} bytes`;
-    throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream });
+    const message = `${upstream} ended after ${this.written} of ${this.size} bytes`;
+    throw new OriginError(message, { kind: 'unavailable', upstream });
   }
 
   /** Of a chunk what no segment fetches. */
@@ -348,7 +348,6 @@ export class Download {
       else {
         body = await segments.takeOver(this.written);
         if (body === undefined && segments.coveredTo(this.written) === this.written) return undefined;
-        if (body !== undefined) this.#answered(body.blob);
       }
       this.#signal.throwIfAborted();
     }
@@ -367,7 +366,7 @@ export class Download {
     if (size === undefined || file === undefined || this.bytes.start > 0 || !this.#hasBegun) return undefined;
     const transfer = {
       registry: this.#registry,
-      upstream: () => this.upstream,
+      upstream: () => this.#body?.upstream ?? this.upstream,
       upstreams: this.#environment.upstreams,
       deliveries: this.#deliveries,
       leave: (upstream: string) => {

@@ -81,14 +81,16 @@ export class Deliveries {
     return { rate: spent < 1 ? undefined : (came * 1000) / spent, steps };
   }
 
-  /** Each upstream that bytes came from. @param connections to it */
+  /** Each upstream that bytes came from, or are to come from. @param connections to it */
   shares(connections: (upstream: string) => number): readonly UpstreamShare[] {
-    return [...this.#of].map(([upstream, { bytes, came, took }]) => ({
-      upstream,
-      connections: connections(upstream),
-      bytes,
-      bytesPerSecond: took === 0 ? 0 : Math.round((came * 1000) / took),
-    }));
+    return [...this.#of]
+      .map(([upstream, { bytes, came, took }]) => ({
+        upstream,
+        connections: connections(upstream),
+        bytes,
+        bytesPerSecond: took === 0 ? 0 : Math.round((came * 1000) / took),
+      }))
+      .filter((share) => share.bytes > 0 || share.connections > 0);
   }
 
   /** A body of an upstream; undefined where no byte came from it. */

@@ -14,6 +14,8 @@ export interface SegmentEnvironment {
   readonly size: number;
   /** Writes bytes to their place in the file. @throws {Error} where the disk refuses */
   readonly write: (chunk: Buffer, position: number) => Promise<void>;
+  /** Whether another upstream can have it instead: then it is not tried again where this one refuses. @default never */
+  readonly isReplaceable?: () => boolean;
   /** Called for each piece that is in the file. */
   readonly came: (segment: Segment, piece: { readonly start: number; readonly end: number }) => void;
   /** A body that begins where it does. @default one is opened */
@@ -130,7 +132,7 @@ export class Segment {
         blob = undefined;
         failures += 1;
         const { kind, retryAfter } = isOriginFailure(error) ? error : { kind: 'unavailable' as const };
-        const isOver = signal.aborted || error instanceof DiskError;
+        const isOver = signal.aborted || error instanceof DiskError || this.#isRefused(kind);
         if (isOver || this.#heir !== undefined || !shouldResume({ failuresWithoutProgress: failures, kind })) {
           outcome = signal.aborted ? 'stopped' : 'failed';
           this.#error = error as Error;
@@ -143,6 +145,12 @@ export class Segment {
     this.#hasEnded = true;
     this.#heir?.resolve(outcome === 'handed-over' ? blob : undefined);
     return outcome;
+  }
+
+  /** Whether the upstream sends nothing, and another may. A body that broke off is opened again. */
+  #isRefused(kind: string): boolean {
+    const hasBegun = this.#position > this.start && kind !== 'throttled';
+    return !hasBegun && this.#environment.isReplaceable?.() === true;
   }
 
   async #open(): Promise<OriginBlob> {

@@ -331,9 +331,14 @@ export class Segments {
     this.#transfer.leave(upstream);
   }
 
+  /** Whether another upstream can have segments. */
+  #hasOther(upstream: string): boolean {
+    return this.#candidates.some((each) => each.upstream !== upstream && each.most > 0);
+  }
+
   /** Deals nothing to an upstream any more. @returns false where there is no other */
   #drop(upstream: string): boolean {
-    if (!this.#candidates.some((each) => each.upstream !== upstream && each.most > 0)) return false;
+    if (!this.#hasOther(upstream)) return false;
     this.#dropped.add(upstream);
     // What it did, or did not, says nothing about how fast the others are.
     this.#growth.again();
@@ -356,6 +361,7 @@ export class Segments {
       signal,
       open: (options) => open({ ...options, ...asked }),
       write,
+      isReplaceable: () => upstream !== '' && this.#hasOther(upstream),
       came: ({ source }, piece) => {
         if (source !== undefined) deliveries.came(source, piece.start, piece.end);
         this.#extents.add(piece.start, piece.end);
