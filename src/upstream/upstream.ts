@@ -140,11 +140,20 @@ export class Upstream {
   }
 
   /**
-   * As {@link open}, but begins where an earlier request was redirected to. The upstream itself is not asked, so the answer says
-   * nothing about its health, and one that is down is no obstacle.
+   * As {@link open}, but begins where an earlier request was redirected to. The upstream itself is not asked: one that is down is no
+   * obstacle, and a storage that fails says nothing about its health. A storage that throttles is not asked for a while, as after
+   * any redirect to it.
    */
-  openAt(target: RedirectTarget, request: UpstreamRequest): Promise<UpstreamResponse<HttpStream>> {
-    return this.#run(request, { authorizer: this.#pool.first, send: sendOpen, from: target });
+  async openAt(target: RedirectTarget, request: UpstreamRequest): Promise<UpstreamResponse<HttpStream>> {
+    const permit = this.#health.admitElsewhere(request.kind);
+    try {
+      const answer = await this.#run(request, { authorizer: this.#pool.first, send: sendOpen, from: target });
+      permit.settle(this.#verdict(answer));
+      return answer;
+    } catch (error) {
+      permit.settle({ kind: 'nothing' });
+      throw error;
+    }
   }
 
   /**

@@ -182,9 +182,15 @@ describe('openBlob of one transfer', () => {
   test('leaves alone a storage that throttles: the registry would lead to it again', async () => {
     await using it = await stage((request) => (request.headers.range === undefined ? undefined : { status: 429 }));
     await it.read();
-    await assert.rejects(it.read(PARTS[1]), { kind: 'throttled' });
+    const [first, second] = PARTS;
+    await assert.rejects(it.read(second), { kind: 'throttled' });
+    await assert.rejects(it.read(first), { kind: 'throttled' });
     assert.equal(it.asked.registry, 1);
-    assert.deepEqual(it.upstreams.health, []);
+    assert.equal(it.asked.storage.length, 2, 'one that throttles is not asked again at once');
+    assert.deepEqual(
+      it.upstreams.health.map(({ scope, state }) => `${scope} ${state}`),
+      ['blob open'],
+    );
   });
 
   test('asks the registry again after a body that broke off before its first byte', async () => {

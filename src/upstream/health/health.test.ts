@@ -33,8 +33,9 @@ function stage() {
     random: () => 0,
   });
   const admit = (kind: RequestKind): HealthPermit => health.admit(kind);
+  const elsewhere = (): Pick<HealthPermit, 'settle'> => health.admitElsewhere('blob');
   const settle = (kind: RequestKind, verdict: HealthSignal): void => admit(kind).settle(verdict);
-  return { clock, health, events, admit, settle };
+  return { clock, health, events, admit, elsewhere, settle };
 }
 
 function refusalOf(action: () => unknown): UpstreamError {
@@ -157,5 +158,49 @@ describe('Health', () => {
     pass.settle(failed(true));
     pass.reached();
     assert.equal(health.view().state, 'closed');
+  });
+});
+
+describe('a storage in the place of an upstream', () => {
+  test('is asked while the upstream is down, and says nothing about it', () => {
+    const { health, elsewhere, settle } = stage();
+    settle('check', failed(true));
+    const { state, scope } = health.view();
+    for (const verdict of [ANSWERED, NOTHING, failed(false), failed(true)]) elsewhere().settle(verdict);
+    assert.deepEqual({ state: health.view().state, scope: health.view().scope }, { state, scope });
+  });
+
+  test('that fails is no failure of the upstream, and one that answers ends no row of such', () => {
+    const { health, elsewhere, settle } = stage();
+    const bad: HealthSignal = {
+      kind: 'failed',
+      failure: { kind: 'unavailable', opens: 'in-a-row', reason: 'it is so', retryAfter: undefined },
+      everywhere: false,
+    };
+    for (let at = 0; at < 5; at += 1) elsewhere().settle(bad);
+    assert.equal(health.view().state, 'closed');
+    settle('blob', bad);
+    settle('blob', bad);
+    elsewhere().settle(ANSWERED);
+    settle('blob', bad);
+    assert.deepEqual(health.view().scope, 'blob');
+  });
+
+  test('that throttles is not asked until it may be, by whatever way, and then one request tries', () => {
+    const { clock, health, events, admit, elsewhere } = stage();
+    elsewhere().settle(failed(false, { kind: 'throttled', retryAfter: 5 }));
+    assert.equal(refusalOf(elsewhere).kind, 'throttled');
+    assert.equal(refusalOf(() => admit('blob')).kind, 'throttled');
+    admit('pull').settle(ANSWERED);
+    clock.now += 5000;
+    const probe = elsewhere();
+    refusalOf(elsewhere);
+    probe.settle(ANSWERED);
+    elsewhere().settle(NOTHING);
+    assert.equal(health.view().state, 'closed');
+    assert.deepEqual(
+      events.map((event) => event.split(' ').slice(1, 3).join(' ')),
+      ['blob open', 'blob half-open', 'blob closed'],
+    );
   });
 });

@@ -86,6 +86,28 @@ export class Health {
     };
   }
 
+  /**
+   * As {@link admit}, for a request that a storage answers in the upstream's place: whether the upstream is down does not matter, and
+   * only a storage that throttles says something of the upstream's health.
+   *
+   * @throws {UpstreamError} `throttled` where requests of the kind are throttled
+   */
+  admitElsewhere(kind: RequestKind): Pick<HealthPermit, 'settle'> {
+    const refusal = this.#circuit(kind).refusal();
+    if (refusal?.kind === 'throttled') throw this.#refuse(kind, refusal);
+    if (refusal !== undefined) return { settle: () => {} };
+    const ticket = this.#enter(kind);
+    return {
+      settle: (verdict) => {
+        if (verdict.kind === 'failed' && verdict.failure.kind === 'throttled')
+          this.#fail(kind, ticket, verdict.failure);
+        // In a row of failures of the upstream, the answer of a storage is none.
+        else if (verdict.kind === 'answered' && this.#circuit(kind).view() !== undefined) this.#succeed(kind, ticket);
+        this.#circuit(kind).release(ticket);
+      },
+    };
+  }
+
   /** What a request of a kind would meet: `open`: it would fail at once; `half-open`: it would be the probe. */
   stateFor(kind: RequestKind): CircuitState {
     const circuits = [this.#circuit('all'), this.#circuit(kind)];
