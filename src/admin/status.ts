@@ -101,6 +101,10 @@ export const serverStatus = z.object({
       blobs: z.number(),
       bytes: z.number(),
       maxSize: z.number().exactOptional(),
+      partial: z
+        .object({ count: z.number(), bytes: z.number() })
+        .exactOptional()
+        .describe('Blobs that have come in part, which the next pull continues. Older servers leave it out.'),
       paused: z
         .object({ reason: z.string(), since: z.number(), until: z.number().optional() })
         .exactOptional()
@@ -160,7 +164,7 @@ export interface StatusParts {
   readonly source: string;
   readonly notes: readonly ConfigProblem[];
   readonly admission: Pick<Admission, 'inflight' | 'waiting' | 'overloaded'>;
-  readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers' | 'holds'>;
+  readonly cache: Pick<PullThrough, 'totals' | 'partialTotals' | 'pause' | 'transfers' | 'holds'>;
   /** Undefined where nothing is hosted. */
   readonly hosted: { read(): Promise<NonNullable<ServerStatus['hosted']> | undefined> };
   readonly upstreams: readonly UpstreamStatus[];
@@ -194,6 +198,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
         : {
             dir: config.cache.dir,
             ...(await cache.totals()),
+            partial: await cache.partialTotals(),
             ...(config.cache.maxSize === undefined ? {} : { maxSize: config.cache.maxSize }),
             ...(cache.pause === undefined ? {} : { paused: cache.pause }),
           },

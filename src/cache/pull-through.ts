@@ -449,11 +449,11 @@ export class PullThrough {
   async close(): Promise<void> {
     for (const stop of this.#subscriptions) stop();
     this.#stop.abort(new Error('The server is stopping'));
-    this.#partials.stopping();
     await Promise.all([this.#blobs.close(), this.urls.close(), this.pushed.close()]);
     await Promise.all([this.scrub.stop(), this.#reconciliation]);
     await this.#verification.close();
     await this.#capacity.close();
+    await this.#partials.close();
     await this.#readTimes.close();
     for (const stop of this.#dirtySubscriptions) stop();
   }

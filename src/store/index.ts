@@ -23,6 +23,7 @@ export {
   openFilesystemBlobStore,
   openHostedBlobStore,
   openSpoolBlobStore,
+  type PartialFlush,
   type PartialIngestion,
   type PartialStore,
   type ReopenedIngestion,

@@ -4,11 +4,18 @@ import {
   type BlobStore,
   type Ingestion,
   isIngestionName,
+  type KeptPartial,
+  MAX_PARTIAL_NOTE_BYTES,
   type NamedIngestion,
+  type PartialFlush,
+  type PartialIngestion,
+  type PartialStore,
   type ReopenedIngestion,
+  type ReopenedPartial,
   type ResumableBlobStore,
   type ResumableIngestion,
   requireNamed,
+  requireShort,
   type StoredBlob,
   type UnknownFiles,
 } from '../../src/store/index.ts';
@@ -20,6 +27,7 @@ export interface MemoryBlobStoreOptions {
 
 /** A {@link BlobStore} in memory, for tests: its disk can be small, and its blobs can rot. */
 export class MemoryBlobStore implements BlobStore {
+  readonly partials = new MemoryPartials(() => this.room());
   readonly #blobs = new Map<Digest, { readonly bytes: Buffer; readonly mark: string }>();
   #published = 0;
   readonly #quarantined = new Map<Digest, Buffer>();
@@ -187,6 +195,77 @@ export class MemoryResumableBlobStore extends MemoryBlobStore implements Resumab
   }
 }
 
+interface MemoryPartial {
+  readonly bytes: GrowingBytes;
+  note: string;
+  isIntact: boolean;
+  isOpen: boolean;
+}
+
+/** A {@link PartialStore} in memory, which a power cut can be done to. */
+export class MemoryPartials implements PartialStore {
+  readonly #kept = new Map<Digest, MemoryPartial>();
+  readonly #room: () => Room;
+  /** What was noted, and not flushed. */
+  readonly #unflushed = new Set<MemoryPartial>();
+
+  constructor(room: () => Room) {
+    this.#room = room;
+  }
+
+  begin(digest: Digest): Promise<PartialIngestion> {
+    const kept = { bytes: new GrowingBytes(Date.now), note: '', isIntact: true, isOpen: true };
+    return Promise.resolve(this.#open(digest, kept));
+  }
+
+  async reopen(digest: Digest): Promise<ReopenedPartial | undefined> {
+    const kept = this.#kept.get(digest);
+    if (kept === undefined || kept.isOpen) return undefined;
+    kept.isOpen = true;
+    return { file: this.#open(digest, kept), size: kept.bytes.length, note: kept.note, isIntact: kept.isIntact };
+  }
+
+  async list(): Promise<readonly KeptPartial[]> {
+    return [...this.#kept]
+      .filter(([, { isOpen }]) => !isOpen)
+      .map(([digest, { bytes }]) => ({ digest, bytes: bytes.length, modifiedAt: bytes.modifiedAt }));
+  }
+
+  async remove(digest: Digest): Promise<boolean> {
+    const kept = this.#kept.get(digest);
+    if (kept === undefined || kept.isOpen) return false;
+    this.#room().giveBack(kept.bytes.length);
+    return this.#kept.delete(digest);
+  }
+
+  /** Of what was not flushed it is not known any more whether it is there. */
+  cutPower(): void {
+    for (const kept of this.#unflushed) kept.isIntact = false;
+  }
+
+  #open(digest: Digest, kept: MemoryPartial): PartialIngestion {
+    const isOurs = (): boolean => this.#kept.get(digest) === kept;
+    return new MemoryPartialIngestion(this.#room(), {
+      bytes: kept.bytes,
+      onGone: () => {
+        if (isOurs()) this.#kept.delete(digest);
+      },
+      onClose: () => {
+        kept.isOpen = false;
+      },
+      isKept: isOurs,
+      onNote: (note, flush) => {
+        if (!isOurs() && this.#kept.has(digest)) throw new Error(`Cannot keep ${digest} as it is there already`);
+        this.#kept.set(digest, kept);
+        kept.note = note;
+        kept.isIntact = true;
+        if (flush === 'all') this.#unflushed.delete(kept);
+        else this.#unflushed.add(kept);
+      },
+    });
+  }
+}
+
 /** What a growing file holds. */
 class GrowingBytes {
   readonly #now: () => number;
@@ -297,5 +376,51 @@ class MemoryIngestion implements ResumableIngestion {
     if (this.#named === undefined) await this.abort();
     this.#closed = true;
     this.#named?.onClose();
+  }
+}
+
+interface OfPartial extends OfNamed {
+  readonly isKept: () => boolean;
+  readonly onNote: (note: string, flush: PartialFlush) => void;
+}
+
+class MemoryPartialIngestion extends MemoryIngestion implements PartialIngestion {
+  readonly #partial: OfPartial;
+  #isLeft = false;
+
+  constructor(room: Room, partial: OfPartial) {
+    super(room, { ...partial, onClose: () => {} });
+    this.#partial = partial;
+  }
+
+  async note(text: string, { flush = 'nothing' }: { readonly flush?: PartialFlush } = {}): Promise<void> {
+    requireShort(text, MAX_PARTIAL_NOTE_BYTES);
+    if (this.#isLeft) throw new Error('Cannot note anything of a file that was left');
+    this.#partial.onNote(text, flush);
+  }
+
+  leave(): void {
+    if (!this.#partial.isKept()) throw new Error('Cannot leave a file without a note');
+    this.#release();
+  }
+
+  override async commit(digest: Digest): Promise<void> {
+    if (this.#isLeft) throw new Error(`Cannot commit ${digest} as its file was left`);
+    await super.commit(digest);
+  }
+
+  override async abort(): Promise<void> {
+    if (!this.#isLeft) await super.abort();
+  }
+
+  override async close(): Promise<void> {
+    if (!this.#isLeft && !this.#partial.isKept()) await this.abort();
+    if (!this.#isLeft) this.#release();
+    await super.close();
+  }
+
+  #release(): void {
+    this.#isLeft = true;
+    this.#partial.onClose();
   }
 }

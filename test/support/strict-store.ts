@@ -1,8 +1,15 @@
 import type { Digest } from '../../src/oci/index.ts';
-import type { BlobStore, Ingestion, StoredBlob, UnknownFiles } from '../../src/store/index.ts';
+import type {
+  BlobStore,
+  Ingestion,
+  PartialIngestion,
+  PartialStore,
+  StoredBlob,
+  UnknownFiles,
+} from '../../src/store/index.ts';
 
 /** Where a {@link StrictStore} can be made to wait or fail. */
-export type StoreStep = 'begin' | 'write' | 'read' | 'commit' | 'abort' | 'open' | 'stat' | 'delete';
+export type StoreStep = 'begin' | 'note' | 'write' | 'read' | 'commit' | 'abort' | 'open' | 'stat' | 'delete';
 
 /**
  * A store around another that finds the code that uses a file after closing it, closes it twice or never, and that fails on
@@ -23,10 +30,41 @@ export class StrictStore implements BlobStore {
     this.#store = store;
   }
 
+  get partials(): PartialStore | undefined {
+    const { partials } = this.#store;
+    if (partials === undefined) return undefined;
+    const guarded = (file: PartialIngestion): PartialIngestion => ({
+      ...this.#ingestion(file),
+      note: async (text, options) => {
+        await this.before('note');
+        await file.note(text, options);
+      },
+      leave: () => file.leave(),
+    });
+    return {
+      begin: async (digest) => {
+        await this.before('begin');
+        const file = await partials.begin(digest);
+        this.begun += 1;
+        return guarded(file);
+      },
+      reopen: async (digest) => {
+        const found = await partials.reopen(digest);
+        return found && { ...found, file: guarded(found.file) };
+      },
+      list: () => partials.list(),
+      remove: (digest) => partials.remove(digest),
+    };
+  }
+
   async begin(): Promise<Ingestion> {
     await this.before('begin');
     const file = await this.#store.begin();
     this.begun += 1;
+    return this.#ingestion(file);
+  }
+
+  #ingestion(file: Ingestion): Ingestion {
     const guard = this.#guard('growing file');
     return {
       get mark() {

@@ -65,6 +65,8 @@ export class Download {
   /** Upstreams that may have delivered wrong bytes besides the most trusted; undefined where that is all of them. */
   #suspects: ReadonlySet<string> | undefined;
   #verified = false;
+  /** The whole has another digest. */
+  #isWrong = false;
   /** What the disk said where it refused the bytes. */
   #diskError: unknown;
   #detached = false;
@@ -257,8 +259,7 @@ export class Download {
 
   /** Leaves the file of a transfer that failed to the next one, where that is of use; else removes it. */
   async leave(error: Error): Promise<void> {
-    const isWrong = error instanceof PartialContentError || (isOriginFailure(error) && error.kind === 'invalid');
-    const mayKeep = !isWrong && !this.#detached && this.#hasBegun;
+    const mayKeep = !this.#isWrong && !(error instanceof PartialContentError) && !this.#detached && this.#hasBegun;
     if (mayKeep && (await this.#keeping?.leave(this, this.#front.digester)) === true) return;
     await this.bytes.abort();
   }
@@ -409,6 +410,7 @@ export class Download {
     await this.#segments?.close();
     this.#segments = undefined;
     // What was written may be longer than the blob.
+    this.#isWrong = false;
     await this.#front.reset();
     if (this.#hasBegun && !this.#passesOn) await this.#front.begin();
     return true;
@@ -428,6 +430,7 @@ export class Download {
         this.#front.goBack(to);
         return false;
       }
+      this.#isWrong = true;
       throw wrongBytes(`Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`, this.upstream);
     }
     this.digest ??= found;

@@ -72,9 +72,7 @@ export interface Ingestion {
 export interface PartialStore {
   /** Starts a growing file of a digest. */
   begin(digest: Digest): Promise<PartialIngestion>;
-  /**
-   * Opens the kept file of a digest; undefined where there is none. Rejects where a transfer has it.
-   */
+  /** Opens the kept file of a digest; undefined where there is none, or a transfer has it. */
   reopen(digest: Digest): Promise<ReopenedPartial | undefined>;
   /** Every kept file, in no order. What a killed process left of others is removed. */
   list(): Promise<readonly KeptPartial[]>;

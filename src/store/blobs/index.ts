@@ -16,6 +16,7 @@ export type {
   LinkableBlobStore,
   LinkOutcome,
   NamedIngestion,
+  PartialFlush,
   PartialIngestion,
   PartialStore,
   ReopenedIngestion,

@@ -56,7 +56,9 @@ export class PartialFiles implements PartialStore {
   }
 
   async reopen(digest: Digest): Promise<ReopenedPartial | undefined> {
-    const found = await this.#files.reopen(this.#layout.partialName(digest));
+    const name = this.#layout.partialName(digest);
+    if (this.#files.isOpen(name)) return undefined;
+    const found = await this.#files.reopen(name);
     if (found === undefined) return undefined;
     const [line = '', boot, how] = FIRST_LINE.exec(found.note) ?? [];
     // Without a boot that is known, no two are the same.

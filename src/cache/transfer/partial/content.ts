@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest } from '../../../oci/index.ts';
 import type { PartialIngestion, PartialStore, ReopenedPartial } from '../../../store/index.ts';
 import type { Telemetry } from '../../../telemetry/index.ts';
@@ -10,6 +11,9 @@ export const MOST_KEPT = 256;
 
 /** Bytes that are kept where the cache has no limit. */
 const KEPT_WITHOUT_LIMIT = 32 * 1024 ** 3;
+
+/** How long the end of a server waits for bytes to be on the disk. Milliseconds. */
+const FLUSH_PATIENCE_MS = 5000;
 
 interface PartialContentOptions {
   /** Undefined: nothing is kept. */
@@ -47,7 +51,8 @@ export class PartialContent {
   /** What no transfer has; undefined before it is listed. */
   #kept: Map<Digest, Kept> | undefined;
   #listing: Promise<Map<Digest, Kept>> | undefined;
-  #isStopping = false;
+  /** What was left by transfers of this process, whose bytes may be in memory alone. */
+  readonly #unflushed = new Set<Digest>();
 
   constructor(options: PartialContentOptions) {
     this.#options = options;
@@ -57,16 +62,6 @@ export class PartialContent {
   /** Whether transfers are kept. */
   get isOn(): boolean {
     return this.#options.store !== undefined && this.#limit > 0;
-  }
-
-  /** True once the server stops. */
-  get isStopping(): boolean {
-    return this.#isStopping;
-  }
-
-  /** Called when the server stops, before its transfers do. */
-  stopping(): void {
-    this.#isStopping = true;
   }
 
   /** Files and bytes that no transfer has. */
@@ -91,7 +86,9 @@ export class PartialContent {
     if (!this.isOn) return undefined;
     try {
       const found = await this.#options.store?.reopen(digest);
-      if (found !== undefined) (await this.#list()).delete(digest);
+      if (found === undefined) return undefined;
+      this.#unflushed.delete(digest);
+      (await this.#list()).delete(digest);
       return found;
     } catch (error) {
       const message = `Cannot go on with what was kept of ${digest}`;
@@ -102,6 +99,7 @@ export class PartialContent {
 
   /** A transfer has left a file. */
   async left(digest: Digest, bytes: number): Promise<void> {
+    this.#unflushed.add(digest);
     (await this.#list()).set(digest, { bytes, at: this.#now() });
     await this.trim();
   }
@@ -151,6 +149,25 @@ export class PartialContent {
     return dryRun ? (kept.get(digest)?.bytes ?? 0) : this.#remove(kept, digest);
   }
 
+  /** Flushes what transfers have left, so that a later boot can use all of it. Called where the server stops, after its transfers. */
+  async close(): Promise<void> {
+    const { store } = this.#options;
+    const deadline = performance.now() + FLUSH_PATIENCE_MS;
+    const flush = async (): Promise<void> => {
+      for (const digest of this.#unflushed) {
+        if (performance.now() > deadline) return;
+        const found = await store?.reopen(digest);
+        if (found?.isIntact === true) await found.file.note(found.note, { flush: 'all' });
+        found?.file.leave();
+        await found?.file.close();
+      }
+    };
+    const patience = new AbortController();
+    const late = delay(FLUSH_PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([flush().catch((error: unknown) => this.#warn(error)), late]);
+    patience.abort();
+  }
+
   get #limit(): number {
     return partialLimit(this.#options.limits());
   }
@@ -159,6 +176,7 @@ export class PartialContent {
     const bytes = kept.get(digest)?.bytes;
     if (bytes === undefined) return 0;
     kept.delete(digest);
+    this.#unflushed.delete(digest);
     try {
       return (await this.#options.store?.remove(digest)) === true ? bytes : 0;
     } catch (error) {

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest, Digester } from '../../../oci/index.ts';
 import type { PartialIngestion } from '../../../store/index.ts';
 import { OriginError } from '../../origin-error.ts';
@@ -21,8 +20,6 @@ const FLUSH_EVERY_MS = 10_000;
 /** Bytes between two notes at least, and as a share of the blob: so much a kill costs. */
 const LEAST_STEP = 256 * 1024;
 const STEP_SHARE = 1 / 128;
-/** How long the end of a server waits for the bytes to be on the disk. Milliseconds. */
-const FLUSH_PATIENCE_MS = 5000;
 
 /** Bytes of a span that is worth a request to get past it; the front fetches what is shorter again. */
 const LEAST_SKIPPED = 32 * 1024;
@@ -221,15 +218,14 @@ export class Keeping {
     this.stop();
     const { size, received } = transfer;
     const file = this.#file;
-    if (file === undefined || size === undefined || !this.#content.mayKeep(received)) return false;
+    if (file === undefined || size === undefined || received < LEAST_KEPT) return false;
+    if (!this.#content.mayKeep(received)) return false;
     this.#checkpoints?.end(transfer.written, digester);
     const text = this.#text(transfer, size);
     let isNoted = this.#noted > 0;
     try {
       await file.note(text, { flush: 'note' });
       isNoted = true;
-      // A later boot then uses what lies ahead too.
-      if (this.#content.isStopping) await Promise.race([file.note(text, { flush: 'all' }), patience()]);
     } catch (error) {
       // An earlier note holds: the file only grows.
       if (!isNoted) return false;
@@ -243,7 +239,8 @@ export class Keeping {
   #look(transfer: NotedTransfer, size: number): void {
     const { received } = transfer;
     const file = this.#file;
-    if (file === undefined || this.#isNoting || this.#isEnded || received <= this.#noted) return;
+    if (file === undefined || this.#isNoting || this.#isEnded || received < LEAST_KEPT || received <= this.#noted)
+      return;
     const now = performance.now();
     const step = Math.max(LEAST_STEP, size * STEP_SHARE);
     if (received - this.#noted < step && now - this.#notedAt < NOTE_EVERY_MS) return;
@@ -287,8 +284,4 @@ export class Keeping {
     this.#kept = 0;
     this.#noted = 0;
   }
-}
-
-function patience(): Promise<void> {
-  return delay(FLUSH_PATIENCE_MS, undefined, { ref: false });
 }
