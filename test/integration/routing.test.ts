@@ -261,8 +261,8 @@ describe('a routing plugin', () => {
       'export default () => { throw new TypeError("oh dear"); };',
       /threw TypeError: oh dear \(routing\.mjs:1\)/,
     ],
-    ['waits for ever', 'export default () => new Promise(() => {});', /did not answer within 100 ms/],
-    ['loops for ever', 'export default () => { for (;;); };', /did not answer within 100 ms/],
+    ['waits for ever', 'export default () => new Promise(() => {});', /did not answer within 250 ms/],
+    ['loops for ever', 'export default () => { for (;;); };', /did not answer within 250 ms/],
     ['ends its thread', 'export default () => process.exit(7);', /ended its thread, with the exit code 7/],
   ];
   for (const [what, text, warning] of faults) {

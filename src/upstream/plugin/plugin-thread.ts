@@ -5,7 +5,7 @@ import { faultOfNames, type PluginAnswer, type PluginFailure } from './judge.ts'
 import type { Posted, PostedQuestion, WorkerData } from './routing-worker.ts';
 
 /** Milliseconds that a plugin has for an answer: no request waits longer for it. */
-export const ANSWER_WITHIN_MS = 100;
+export const ANSWER_WITHIN_MS = 250;
 /** Milliseconds that it has to load. */
 export const LOAD_WITHIN_MS = 3000;
 /** Bytes of its heap, in MiB; a thread that needs more ends. */

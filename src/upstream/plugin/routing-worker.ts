@@ -47,20 +47,22 @@ class ContractError extends Error {}
 /** Never rejects. */
 async function answerTo(plugin: RoutingPlugin, question: RoutingQuestion): Promise<PluginAnswer> {
   let order: unknown;
+  // Counted before: the question is the plugin's to change.
+  const most = question.upstreams.length;
   try {
     order = await plugin(question);
   } catch (error) {
     return { kind: 'fault', failure: 'threw', fault: `threw ${describe(error)}` };
   }
   try {
-    return judge(order, question);
+    return judge(order, most);
   } catch (error) {
     return { kind: 'fault', failure: 'invalid', fault: `returned what cannot be read: ${describe(error)}` };
   }
 }
 
 /** @throws whatever a Proxy or a getter throws */
-function judge(order: unknown, question: RoutingQuestion): PluginAnswer {
+function judge(order: unknown, most: number): PluginAnswer {
   if (order === undefined) return { kind: 'names', names: undefined, said: 'undefined' };
   const said = show(order);
   const invalid = (why: string): PluginAnswer => ({
@@ -69,7 +71,7 @@ function judge(order: unknown, question: RoutingQuestion): PluginAnswer {
     fault: `returned ${said}, expected ${why}`,
   });
   if (!Array.isArray(order)) return invalid('a list of names of upstreams, or undefined');
-  if (order.length > question.upstreams.length) return invalid(`at most ${question.upstreams.length} names`);
+  if (order.length > most) return invalid(`at most ${most} names`);
   // Copied: what is read once here is what is posted, whatever a getter does the next time.
   const names: readonly unknown[] = Array.from(order);
   const isNames = (list: readonly unknown[]): list is readonly string[] =>

@@ -135,7 +135,7 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
 }
 
 const PLUGIN_HELP = `
-The plugin runs as at a server: in a thread of its own, with 100 ms for each answer. What it prints is shown.
+The plugin runs as at a server: in a thread of its own, with 250 ms for each answer. What it prints is shown.
 
 Examples:
   entrepot plugin test ./routing.mjs
