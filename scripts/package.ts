@@ -27,6 +27,8 @@ async function main(args: readonly string[]): Promise<number> {
   for (const file of ['LICENSE', 'README.md', 'README.zh-CN.md']) cpSync(`${root}${file}`, `${dist}/${file}`);
   for (const folder of ['deploy', 'docs', 'examples', 'schema'])
     cpSync(`${root}${folder}`, `${dist}/${folder}`, { recursive: true });
+  // Types alone, so the same text is a declaration.
+  cpSync(`${root}src/upstream/plugin/contract.ts`, `${dist}/routing.d.ts`);
   for (const program of ['entrepot', 'pinned-node']) {
     cpSync(`${root}bin/${program}`, `${dist}/bin/${program}`);
     chmodSync(`${dist}/bin/${program}`, 0o755);
@@ -42,6 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
     license,
     type,
     bin,
+    exports: { './package.json': './package.json', './routing': { types: './routing.d.ts' } },
     engines: { node: '>=24' },
     files: [
       'bin',
@@ -51,6 +54,7 @@ async function main(args: readonly string[]): Promise<number> {
       'examples',
       'schema',
       'build.json',
+      'routing.d.ts',
       'README.zh-CN.md',
       'THIRD-PARTY-LICENSES',
     ],

@@ -28,6 +28,7 @@ export {
   notesOf,
   openAccounts,
   SettingsError,
+  testPlugin,
   wordExplanation,
 } from './settings/index.ts';
 export { suggestAccess } from './suggestion.ts';

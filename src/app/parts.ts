@@ -61,7 +61,7 @@ export async function openParts(
   // Closed after what still makes spans when it stops, and before the log, which says what could not be sent.
   const tracing = await openTracing(config, context);
   const upstreamSets = new UpstreamSets(telemetry);
-  cleanups.push(() => upstreamSets.clients.close());
+  cleanups.push(() => upstreamSets.close());
   const upstreams = await upstreamSets.open(config);
   upstreamSets.isOffline = config.offline;
   const storage = await openStorage(config, context);

@@ -65,6 +65,8 @@ export class UpstreamSets {
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
   /** Those that an origin of a registry asks for its order. */
   readonly #plugins = new WeakMap<RegistrySpec, HostedPlugin>();
+  /** Those of the sets that are not retired. */
+  readonly #opened = new Set<Plugins>();
   readonly #anonymous = new WeakMap<RegistrySpec, ReturnType<typeof anonymousViewsOf>>();
   #upstreams: Upstreams | undefined;
 
@@ -103,7 +105,15 @@ export class UpstreamSets {
       const plugin = plugins.get(registry.strategy?.plugin ?? '');
       if (plugin !== undefined) this.#plugins.set(registry, plugin);
     }
+    this.#opened.add(plugins);
     return { catalogue, mirrors, transport, transportKey, plugins };
+  }
+
+  /** Closes every connection, and every plugin. */
+  async close(): Promise<void> {
+    for (const plugins of this.#opened) closePlugins(plugins);
+    this.#opened.clear();
+    await this.clients.close();
   }
 
   /** How the routing plugin of a registry does; undefined where it has none. */
@@ -161,7 +171,8 @@ export class UpstreamSets {
     // Should one come back, it is a new object with new clients: those of the old one close.
     for (const [key, spec] of this.#specs.entries()) if (removed.has(spec)) this.#specs.delete(key);
     void this.clients.retire(transportsOf(set), transportsOf(kept));
-    if (set.plugins !== kept.plugins) closePlugins(set.plugins);
+    closePlugins(set.plugins);
+    this.#opened.delete(set.plugins);
   }
 
   async #all(): Promise<Upstreams> {

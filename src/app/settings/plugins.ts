@@ -1,6 +1,6 @@
 import { type Config, formatKey } from '../../config/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
-import type { HostedPlugin } from '../../upstream/index.ts';
+import type { HostedPlugin, PluginTrial } from '../../upstream/index.ts';
 import { SettingsError } from './error.ts';
 import { loadUpstream } from './lazy.ts';
 
@@ -43,4 +43,13 @@ export function closePlugins(plugins: Plugins): void {
 /** Checks that the routing plugins of a configuration can be loaded. @throws {SettingsError} */
 export async function checkPlugins(config: Config): Promise<void> {
   closePlugins(await openPlugins(config, new Telemetry()));
+}
+
+/** What a routing plugin does in every situation. @param options.names of upstreams, two at least */
+export async function testPlugin(
+  file: string,
+  options: { readonly names?: readonly string[]; readonly prints?: boolean },
+): Promise<readonly PluginTrial[]> {
+  const { tryPlugin } = await loadUpstream();
+  return tryPlugin(file, options);
 }

@@ -119,7 +119,7 @@ describe('the wrong type is explained', () => {
     ],
     [
       'registries: {docker.io: https://x}',
-      '1:14  registries["docker.io"]: found "https://x", expected a map of aliases, upstreams, delivery, library, transfer, hosted, push, immutable_tags, quota, sparse, keep_untagged; an address belongs under upstreams: {upstreams: [URL]}',
+      '1:14  registries["docker.io"]: found "https://x", expected a map of aliases, upstreams, strategy, delivery, library, transfer, hosted, push, immutable_tags, quota, sparse, keep_untagged; an address belongs under upstreams: {upstreams: [URL]}',
     ],
     [
       'registries: {docker.io: {upstreams: https://x}}',

@@ -17,7 +17,7 @@ export function faultOfNames(
   const known = new Set(upstreams.map(({ name }) => name));
   const stranger = names.find((name) => !known.has(name));
   if (stranger !== undefined) {
-    return `returned ${said}, and ${quoted(stranger)} is no upstream of the question; the upstreams are ${[...known].map(quoted).join(', ')}`;
+    return `returned ${said}, and ${quoted(stranger)} is no upstream of the question, which has ${listed([...known])}`;
   }
   const repeated = names.find((name, at) => names.indexOf(name) !== at);
   return repeated === undefined
@@ -27,4 +27,12 @@ export function faultOfNames(
 
 function quoted(name: string): string {
   return JSON.stringify(name.slice(0, 100));
+}
+
+/** Names in one message. */
+const MOST_NAMES = 5;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MOST_NAMES;
+  return names.slice(0, MOST_NAMES).map(quoted).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -1,13 +1,13 @@
 import type { Worker } from 'node:worker_threads';
-import { startThread } from '../../lib/index.ts';
+import { printable, startThread } from '../../lib/index.ts';
 import type { RoutingOrder, RoutingQuestion } from './contract.ts';
 import { faultOfNames, type PluginAnswer, type PluginFailure } from './judge.ts';
 import type { Posted, PostedQuestion, WorkerData } from './routing-worker.ts';
 
 /** Milliseconds that a plugin has for an answer: no request waits longer for it. */
-export const ANSWER_WITHIN_MS = 100;
+export const ANSWER_WITHIN_MS = 250;
 /** Milliseconds that it has to load. */
-export const LOAD_WITHIN_MS = 5000;
+export const LOAD_WITHIN_MS = 3000;
 /** Bytes of its heap, in MiB; a thread that needs more ends. */
 const HEAP = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 };
 /** Questions that may wait for an answer; a plugin that is asked more is too slow. */
@@ -19,7 +19,8 @@ export class PluginError extends Error {
   readonly failure: PluginFailure;
 
   constructor(failure: PluginFailure, message: string) {
-    super(message);
+    // What a plugin says is logged, and shown on terminals.
+    super(printable(message));
     this.failure = failure;
   }
 }
@@ -83,7 +84,7 @@ export class PluginThread {
     return names;
   }
 
-  /** Ends the thread; whoever waits is answered with an error. */
+  /** Ends the thread; questions that wait fail. */
   close(): void {
     this.#isClosed = true;
     this.#end(new PluginError('load', 'was replaced or removed'));
@@ -123,7 +124,7 @@ export class PluginThread {
     );
     thread.on('exit', (code) => lose('crashed', `ended its thread, with the exit code ${code}`));
     thread.unref();
-    // It rejects for those who wait; nobody has to.
+    // It rejects for those that wait, where any do.
     loaded.catch(() => {});
     return { thread, loaded };
   }

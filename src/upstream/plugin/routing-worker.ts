@@ -44,13 +44,25 @@ async function load(): Promise<RoutingPlugin> {
 /** A fault that is said as it stands. */
 class ContractError extends Error {}
 
+/** Never rejects. */
 async function answerTo(plugin: RoutingPlugin, question: RoutingQuestion): Promise<PluginAnswer> {
   let order: unknown;
+  // Counted before: the question is the plugin's to change.
+  const most = question.upstreams.length;
   try {
     order = await plugin(question);
   } catch (error) {
     return { kind: 'fault', failure: 'threw', fault: `threw ${describe(error)}` };
   }
+  try {
+    return judge(order, most);
+  } catch (error) {
+    return { kind: 'fault', failure: 'invalid', fault: `returned what cannot be read: ${describe(error)}` };
+  }
+}
+
+/** @throws whatever a Proxy or a getter throws */
+function judge(order: unknown, most: number): PluginAnswer {
   if (order === undefined) return { kind: 'names', names: undefined, said: 'undefined' };
   const said = show(order);
   const invalid = (why: string): PluginAnswer => ({
@@ -59,7 +71,7 @@ async function answerTo(plugin: RoutingPlugin, question: RoutingQuestion): Promi
     fault: `returned ${said}, expected ${why}`,
   });
   if (!Array.isArray(order)) return invalid('a list of names of upstreams, or undefined');
-  if (order.length > question.upstreams.length) return invalid(`at most ${question.upstreams.length} names`);
+  if (order.length > most) return invalid(`at most ${most} names`);
   // Copied: what is read once here is what is posted, whatever a getter does the next time.
   const names: readonly unknown[] = Array.from(order);
   const isNames = (list: readonly unknown[]): list is readonly string[] =>
@@ -71,6 +83,7 @@ async function answerTo(plugin: RoutingPlugin, question: RoutingQuestion): Promi
 function show(value: unknown): string {
   return inspect(value, {
     depth: 1,
+    compact: true,
     breakLength: Number.POSITIVE_INFINITY,
     maxArrayLength: 10,
     maxStringLength: 100,
@@ -81,26 +94,33 @@ function show(value: unknown): string {
 /** An error with its place in the plugin, where that is known. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return show(error);
+  // Node tells the line of such an error only where it prints it.
+  if (error instanceof SyntaxError) return `SyntaxError: ${error.message} (node --check ${file} shows where)`;
   const [, url = '', line] = /(file:\/\/[^\s():]+):(\d+)/.exec(error.stack ?? '') ?? [];
   const place =
     line === undefined || url.includes('routing-worker') ? '' : ` (${basename(fileURLToPath(url))}:${line})`;
-  return `${error.name}: ${error.message.slice(0, MOST_QUOTED)}${place}`;
+  const message = error.message.replace(/ imported from \S*routing-worker\S*$/, '').slice(0, MOST_QUOTED);
+  return `${error.name}: ${message}${place}`;
 }
 
-try {
-  const plugin = await load();
-  parentPort?.on('message', async ({ id, question }: PostedQuestion) => {
-    let answer: PluginAnswer;
-    try {
-      answer = await answerTo(plugin, question);
-    } catch (error) {
-      // What it returned cannot be read: a Proxy that throws, say.
-      answer = { kind: 'fault', failure: 'invalid', fault: `returned what cannot be read: ${describe(error)}` };
-    }
-    post({ kind: 'answer', id, answer });
-  });
-  post({ kind: 'loaded' });
-} catch (error) {
-  const fault = error instanceof ContractError ? error.message : `cannot be loaded: ${describe(error)}`;
-  post({ kind: 'not-loaded', fault });
+/** Loads the plugin, and answers questions from then on. No await at the top: a single executable carries this as CommonJS. */
+async function run(): Promise<void> {
+  // A module that waits for what never comes would end the thread before it says anything.
+  const alive = setInterval(() => {}, 60_000);
+  try {
+    const plugin = await load();
+    parentPort?.on('message', async ({ id, question }: PostedQuestion) => {
+      post({ kind: 'answer', id, answer: await answerTo(plugin, question) });
+    });
+    post({ kind: 'loaded' });
+  } catch (error) {
+    post({
+      kind: 'not-loaded',
+      fault: error instanceof ContractError ? error.message : `cannot be loaded: ${describe(error)}`,
+    });
+  } finally {
+    clearInterval(alive);
+  }
 }
+
+void run();

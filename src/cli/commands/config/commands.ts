@@ -3,7 +3,7 @@ import { type CommandContext, configFlags, directoryFlags, notEmpty, optionsOf, 
 import { loadBundleImport } from '../carry/index.ts';
 import type { RuleAction } from './access.ts';
 
-/** Defines `config`, `access` and `ca` with their own commands. Each action is imported when it runs. */
+/** Defines `config`, `plugin`, `access` and `ca` with their own commands. Each action is imported when it runs. */
 export function addConfigCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
   const config = program
     .command('config')
@@ -32,6 +32,23 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .command('schema')
     .description('Print the JSON Schema of the configuration, for editors.')
     .action(async () => finish((await import('./config.ts')).showSchema(output)));
+
+  const plugin = program
+    .command('plugin')
+    .description(
+      'Test a routing plugin: a module that orders the upstreams of a registry (registries[].strategy.plugin).',
+    )
+    .addHelpText('after', PLUGIN_HELP);
+  plugin
+    .command('test')
+    .argument('<file>', 'the module, such as ./routing.mjs')
+    .option('--upstreams <names>', 'names of your upstreams, separated by commas (without it, near,far,spare)')
+    .option('--json', 'print JSON')
+    .description('Ask it in every situation that a server may put it in, and show what it answers and does wrong.')
+    .action(async (file: string, _: unknown, command: Command) => {
+      const { testRoutingPlugin } = await import('./plugin.ts');
+      finish(await testRoutingPlugin({ ...optionsOf(command), file }, output));
+    });
 
   serverFlags(program.command('import'))
     .argument('<file...>', 'bundles, or files of other programs, recognised by their content; - is standard input')
@@ -116,6 +133,15 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
       finish(await printCa(optionsOf(command), output));
     });
 }
+
+const PLUGIN_HELP = `
+The plugin runs as at a server: in a thread of its own, with 250 ms for each answer. What it prints is shown.
+
+Examples:
+  entrepot plugin test ./routing.mjs
+  entrepot plugin test ./routing.mjs --upstreams hot,cold
+
+Exit codes of test: 0 it keeps the contract, 1 it breaks it, 2 wrong command line.`;
 
 const ACCESS_EXAMPLES = `
 Examples:

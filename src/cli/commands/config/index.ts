@@ -1,5 +1,5 @@
 /**
- * The commands on files: the configuration, and the certificate authority of the forward proxy.
+ * The commands on files: the configuration, a routing plugin, and the certificate authority of the forward proxy.
  *
  * They never contact a server.
  */
