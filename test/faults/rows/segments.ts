@@ -18,7 +18,7 @@ const TWICE_AT_MOST = 0.02;
 /** The same over a SIGKILL and the start after it. */
 const TWICE_OVER_KILL = 1;
 /** Cases that are played at once, on two cores. */
-const AT_ONCE = 4;
+const AT_ONCE = 3;
 
 interface Case {
   readonly name: string;
