@@ -46,8 +46,11 @@ export function parseRange(header: string | undefined, size: number | undefined)
   return { kind: 'part', start, end: end === Number.MAX_SAFE_INTEGER ? undefined : end };
 }
 
-/** Ranges of one request: with more, the whole is answered (RFC 9110, section 17.15). */
-const MAX_RANGES = 64;
+/**
+ * Ranges of one request: with more, the whole is answered (RFC 9110, section 17.15). As many as Apache takes: a lazy puller that
+ * asks for many chunks at once would otherwise be sent all of a large layer.
+ */
+const MAX_RANGES = 200;
 /** Bytes between two ranges that cost no more than the head of another part. */
 const WORTH_BRIDGING = 80;
 
@@ -63,7 +66,7 @@ export interface RangePart {
  * Ranges behind the end of the body are left out. Those that overlap, or nearly touch, become one, and then all are in
  * ascending order; otherwise they stay in the order of the header. Their sum never exceeds the body.
  *
- * @returns empty: answer 416; undefined: the header has one range, is malformed, or asks for more than 64
+ * @returns empty: answer 416; undefined: the header has one range, is malformed, or asks for more than 200
  */
 export function parseRanges(header: string | undefined, size: number): readonly RangePart[] | undefined {
   const list = /^bytes=(.*)$/is.exec(header ?? '')?.[1];

@@ -87,7 +87,7 @@ describe('a lazy puller', { ...needs('root', 'runc'), ...needsGoTools('buildkitd
     const chunks = readToc(toc, offset);
     assert.ok(chunks.length >= 320, `${chunks.length} chunks`);
     const chances = new Chances(16);
-    let left = READS;
+    let left = 0;
     async function read(): Promise<void> {
       while (left > 0) {
         left -= 1;
@@ -102,8 +102,15 @@ describe('a lazy puller', { ...needs('root', 'runc'), ...needsGoTools('buildkitd
         await readSeveral(both);
       }
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, read));
+    const readMany = async (count: number): Promise<void> => {
+      left = count;
+      await Promise.all(Array.from({ length: AT_ONCE }, read));
+    };
+    await readMany(READS);
     await assertAskedOnce();
+    upstream.forget();
+    await readMany(20);
+    assert.deepEqual(upstream.requests, [], upstream.journal());
   });
 
   /** Reads chunks in one request. */

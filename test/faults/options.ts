@@ -13,7 +13,7 @@ export interface FaultOptions {
 }
 
 export const USAGE = `usage: npm run test:faults -- [options]
-  --rounds N     the short form (about seven minutes) N times over, or \`long\`: some hours (default 1)
+  --rounds N     the short form (about eight minutes) N times over, or \`long\`: some hours (default 1)
   --only NAME    this row alone; may be repeated
   --seed N       what the row \`segments\` draws from, to repeat a run (default another one each time, which the row says)
   --json FILE    where the figures go (default .bench/faults.json)`;

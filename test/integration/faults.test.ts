@@ -70,6 +70,14 @@ describe('the command line', () => {
     }
   });
 
+  test('a seed is a number, and another one each time where none is given', () => {
+    assert.equal(readOptions(['--seed', '7'], known).seed, 7);
+    assert.notEqual(readOptions([], known).seed, readOptions([], known).seed);
+    for (const text of ['-1', '1.5', '0x10', 'many', '4294967296', '']) {
+      assert.throws(() => readOptions([`--seed=${text}`], known), RangeError, text);
+    }
+  });
+
   test('an unknown row is refused with those that are there', () => {
     assert.throws(() => readOptions(['--only', 'cut'], known), /there are cuts,/);
   });

@@ -97,7 +97,7 @@ describe('several ranges in one request', () => {
 
   for (const range of [
     'bytes=0-9,9-0',
-    `bytes=${Array.from({ length: 65 }, (_, i) => `${i * 200}-${i * 200}`).join()}`,
+    `bytes=${Array.from({ length: 201 }, (_, i) => `${i * 200}-${i * 200}`).join()}`,
   ]) {
     test(`${range.slice(0, 20)} is answered with the whole`, async () => {
       const { path, layer } = await pulled('whole', 300_000);

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '../../src/oci/index.ts';
 import { buildImage, buildReferrer, type Content, content, noise, platformOf } from './image.ts';
-import { Gate } from './scripted/faults.ts';
+import { type Fault, Gate } from './scripted/faults.ts';
 import { PERSONALITIES, type PersonalityName } from './scripted/personality.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from './scripted-upstream.ts';
 
@@ -246,6 +246,86 @@ describe('faults', () => {
       const started = performance.now();
       await (await fetch(blobUrl(upstream, layer))).arrayBuffer();
       assert.ok(performance.now() - started > 200);
+    }));
+
+  test('counts from the start of each answer: a flip, a stall and an early end of a part', () =>
+    withUpstream({}, async (upstream) => {
+      const part = async (fault: Fault): Promise<Buffer> => {
+        const heal = upstream.fault(big.digest, { ...fault, times: 1 });
+        const answer = await fetch(blobUrl(upstream, big), { headers: { range: 'bytes=1000-1999' } });
+        const body = readWhatComes(answer);
+        if (fault.stallGate !== undefined) {
+          await fault.stallGate.arrived();
+          assert.equal(upstream.requests.at(-1)?.bytes, 10);
+          fault.stallGate.open();
+        }
+        heal();
+        return body;
+      };
+      const right = big.bytes.subarray(1000, 2000);
+      const flipped = await part({ flipAfter: 10 });
+      assert.deepEqual([flipped.length, flipped[9], flipped[10]], [1000, right[9], (right[10] as number) ^ 1]);
+      assert.ok((await part({ endAfter: 10 })).equals(right.subarray(0, 10)));
+      assert.ok((await part({ stallAfter: 10, stallGate: new Gate() })).equals(right));
+    }));
+
+  test('runsOver sends more than the part, and shifted another one', () =>
+    withUpstream({}, async (upstream) => {
+      const headers = { range: 'bytes=1000-1999' };
+      upstream.fault(big.digest, { runsOver: 7, times: 1 });
+      const long = await fetch(blobUrl(upstream, big), { headers });
+      assert.equal(long.headers.get('content-range'), `bytes 1000-1999/${big.size}`);
+      assert.ok(Buffer.from(await long.arrayBuffer()).equals(big.bytes.subarray(1000, 2007)));
+      upstream.fault(big.digest, { shifted: 5, times: 1 });
+      const shifted = await fetch(blobUrl(upstream, big), { headers });
+      assert.equal(shifted.headers.get('content-range'), `bytes 1005-1999/${big.size}`);
+      assert.ok(Buffer.from(await shifted.arrayBuffer()).equals(big.bytes.subarray(1005, 2000)));
+    }));
+
+  test('strikes what a function aims at, and tells of each strike', () =>
+    withUpstream({}, async (upstream) => {
+      const struck: string[] = [];
+      upstream.fault(({ range }) => range === 'bytes=5-9', {
+        status: 416,
+        times: 1,
+        onStrike: ({ range = '' }) => struck.push(range),
+      });
+      const statuses: number[] = [];
+      for (const range of ['bytes=0-9', 'bytes=5-9', 'bytes=5-9']) {
+        const answer = await fetch(blobUrl(upstream, big), { headers: { range } });
+        await answer.arrayBuffer();
+        statuses.push(answer.status);
+      }
+      assert.deepEqual([statuses, struck], [[206, 416, 206], ['bytes=5-9']]);
+    }));
+
+  test('signed URLs are good for so many uses, or for so long', async () => {
+    for (const [signatures, expected] of [
+      [{ uses: 1 }, [200, 403]],
+      [{ lasts: -1 }, [403, 403]],
+    ] as const) {
+      await withUpstream({ personality: 'quay', signatures }, async (upstream) => {
+        const headers = { authorization: `Bearer ${await token(upstream)}` };
+        const { status, headers: answered } = await fetch(blobUrl(upstream, big), { redirect: 'manual', headers });
+        assert.equal(status, 302);
+        const url = answered.get('location') ?? '';
+        const statuses = [await fetch(url), await fetch(url)].map((answer) => answer.status);
+        assert.deepEqual(statuses, expected);
+      });
+    }
+  });
+
+  test('refuseConnections() lets what is open go on, until it is to take connections again', () =>
+    withUpstream({}, async (upstream) => {
+      const gate = new Gate();
+      upstream.fault(big.digest, { stallAt: 1000, stallGate: gate, times: 1 });
+      const open = await fetch(blobUrl(upstream, big));
+      const accept = upstream.refuseConnections('registry');
+      await assert.rejects(fetch(`${upstream.url}/v2/`));
+      gate.open();
+      assert.equal((await open.arrayBuffer()).byteLength, big.size);
+      await accept();
+      assert.equal((await fetch(`${upstream.url}/v2/`)).status, 200);
     }));
 
   test('heal() ends it all', () =>

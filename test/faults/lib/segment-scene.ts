@@ -22,10 +22,10 @@ const RATE = 8 * MiB;
 /** Bytes that a segment has at least. A fault within the first half of them meets every segment. */
 const LEAST = 2 * MiB;
 
-/** The server of this row. An upstream that falls silent is left after a second. */
+/** The server of this row. An upstream that falls silent in a body is left after two seconds. */
 export const SETTINGS = {
   transfer: { connections: 4, min_segment: '2MiB' },
-  transport: { body_idle_timeout: '1s', response_header_timeout: '1s' },
+  transport: { body_idle_timeout: '2s', response_header_timeout: '10s' },
 } as const;
 
 /** Milliseconds. */

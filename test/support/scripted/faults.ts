@@ -165,7 +165,8 @@ export class Faults {
       const nth = seen[occasion] - (fault.after ?? 0);
       if (nth < 1 || nth > (fault.times ?? Number.POSITIVE_INFINITY)) continue;
       met = { ...met, ...fault };
-      fault.onStrike?.(request);
+      // What strikes as a request arrives has nothing to do with its content, but that the content is met too.
+      if (occasion === 'arrival' || !has(fault, ARRIVAL)) fault.onStrike?.(request);
     }
     return met;
   }
@@ -181,10 +182,13 @@ export class Faults {
 }
 
 function concerns(fault: Fault, { request, occasion }: { request: RecordedRequest; occasion: Occasion }): boolean {
-  const has = (keys: readonly (keyof Fault)[]): boolean => keys.some((key) => fault[key] !== undefined);
-  if (occasion === 'arrival') return has(ARRIVAL);
+  if (occasion === 'arrival') return has(fault, ARRIVAL);
   // A status answers the request for good, so that its content is never reached; a gate may have more behind it.
-  return request.method === 'HEAD' ? !has(BODY) : true;
+  return request.method === 'HEAD' ? !has(fault, BODY) : true;
+}
+
+function has(fault: Fault, keys: readonly (keyof Fault)[]): boolean {
+  return keys.some((key) => fault[key] !== undefined);
 }
 
 function aims(target: FaultTarget, request: RecordedRequest): boolean {
