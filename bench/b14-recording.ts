@@ -1,83 +1,32 @@
 import type { Digest } from '../src/oci/index.ts';
 import { PullRecorder } from '../src/pulls/index.ts';
 import { type PullUnderWay, type RequestFinished, Telemetry } from '../src/telemetry/index.ts';
-import { check, freePort } from '../test/support/processes.ts';
-import { Connections } from './lib/connections.ts';
 import type { Figure } from './lib/figures.ts';
-import { checkManifest } from './lib/origin.ts';
-import { cpuSeconds, untilIdle } from './lib/process-cpu.ts';
-import { type Bench, Samples } from './lib/stage.ts';
-import { BIN, entrepotCommand, startEntrepot } from './lib/subjects.ts';
+import type { Bench } from './lib/stage.ts';
+import { costOfOption } from './lib/turns.ts';
 
 const CONNECTIONS = 32;
-/** Requests before anything is measured: until its code is compiled for good, a server costs twice as much. */
-const WARMING = 40_000;
-/** Requests of a turn: a second or two, as the kernel counts CPU in hundredths. */
-const ASKED_IN_TURN = 60_000;
-/** Pairs of turns for each run. */
-const PAIRS_IN_RUN = 3;
 /** Requests that the recorder alone is told of. */
 const TOLD = 1_000_000;
 
-/**
- * What the record of pulls costs: CPU per warm manifest, with `admin.record_pulls` and without; and the recorder alone.
- *
- * One server takes turns, with a reload between them: two processes of one program differ by up to a quarter, which is far more than what
- * is measured.
- */
+/** What the record of pulls costs: CPU per warm manifest, with `admin.record_pulls` and without; and the recorder alone. */
 export const recording: Bench = {
   id: 'B14',
   title: 'the record of pulls',
-  async measure({ settings, origin, progress, ...place }) {
-    const { image, path } = await origin.addImage();
-    const accept = image.index.mediaType;
-    const [port, dir] = [await freePort(), place.workspace.path('recorded')];
-    const withRecord = (isOn: boolean) => ({
-      upstream: origin.url,
-      port,
-      dir,
-      config: { admin: { record_pulls: isOn } },
+  async measure(stage) {
+    const { settings, progress } = stage;
+    const { size, without, within, ratios } = await costOfOption(stage, {
+      name: 'recorded',
+      without: { config: { admin: { record_pulls: false } } },
+      within: { config: { admin: { record_pulls: true } } },
+      connections: CONNECTIONS,
     });
-    const server = await startEntrepot(place, withRecord(true));
-    await checkManifest(server.url + path, image);
-    const load = new Connections({ url: server.url + path, accept, connections: CONNECTIONS });
-    const record = async (isOn: boolean): Promise<void> => {
-      // Writes the configuration, which has its place by the port.
-      await entrepotCommand(place.workspace, withRecord(isOn));
-      await check(['sh', BIN, 'reload', '--cache-dir', dir]);
-    };
-    /** Microseconds of CPU for a request, with what is written from time to time. */
-    const turn = async (isOn: boolean): Promise<number> => {
-      await record(isOn);
-      await load.ask(ASKED_IN_TURN / 10);
-      await untilIdle(server.process.pid);
-      const before = await cpuSeconds(server.process.pid);
-      await load.ask(ASKED_IN_TURN);
-      await untilIdle(server.process.pid);
-      return (((await cpuSeconds(server.process.pid)) - before) / ASKED_IN_TURN) * 1e6;
-    };
-    const costs = new Samples();
-    progress('warming');
-    for (const isOn of [false, true]) {
-      await record(isOn);
-      await load.ask(WARMING);
-    }
-    const pairs = settings.runs * PAIRS_IN_RUN;
-    for (let number = 1; number <= pairs; number++) {
-      progress(`pair ${number} of ${pairs}`);
-      // Each pair begins with the other one.
-      for (const isOn of number % 2 === 0 ? [true, false] : [false, true]) {
-        costs.add(isOn ? 'recording' : 'not recording', await turn(isOn));
-      }
-    }
-    load.close();
-    await server.process.stop();
+    const alone: number[] = [];
     for (let run = 1; run <= settings.runs; run++) {
       progress(`run ${run} of ${settings.runs}, the recorder alone`);
-      costs.add('the recorder alone', await costOfRecorder());
+      alone.push(await costOfRecorder());
     }
-    const common = { bench: 'B14', work: `warm manifest, ${image.index.size} bytes, CPU` };
-    const [without, within] = [costs.of('not recording'), costs.of('recording')];
+    const common = { bench: 'B14', work: `warm manifest, ${size} bytes, CPU` };
     return [
       { ...common, subject: 'not recording', unit: 'µs', samples: without },
       { ...common, subject: 'recording', unit: 'µs', samples: within },
@@ -85,8 +34,7 @@ export const recording: Bench = {
         ...common,
         subject: 'recording',
         unit: '× without',
-        // Those of one pair belong together.
-        samples: within.map((value, at) => value / (without[at] ?? Number.NaN)),
+        samples: ratios,
         goals: [{ bound: 'at most', value: 1.05 }],
       },
       {
@@ -94,7 +42,7 @@ export const recording: Bench = {
         work: 'recording one request',
         subject: 'the recorder alone',
         unit: 'µs',
-        samples: costs.of('the recorder alone'),
+        samples: alone,
         goals: [{ bound: 'at most', value: 1 }],
       },
     ] satisfies readonly Figure[];

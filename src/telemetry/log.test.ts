@@ -11,10 +11,10 @@ function collect(options: LogOptions = {}): { log: Log; lines: string[]; last: (
 }
 
 /** Runs a program that has `createLog`, as its own process: only there are standard output and the exit real. */
-function runProgram(body: string) {
+function runProgram(body: string, stderr: 'inherit' | 'ignore' = 'inherit') {
   const program = `import { createLog } from ${JSON.stringify(new URL('./log.ts', import.meta.url).href)};\n${body}`;
   return spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', stderr, 'ipc'],
   });
 }
 
@@ -109,6 +109,65 @@ describe('createLog', () => {
     const [code] = (await once(child, 'close')) as [number];
     assert.equal(code, 3);
     assert.match(output, /last words/);
+  });
+
+  test('lines that wait for others are written at exit, in their order, also after an exception', async () => {
+    for (const [end, expected] of [
+      ['process.exit(3);', 3],
+      ["throw new Error('uncaught');", 1],
+    ] as const) {
+      const child = runProgram(
+        `const log = createLog();
+         for (let i = 0; i < 100; i++) log[i === 50 ? 'warn' : 'info']('line', { i });
+         process.on('uncaughtExceptionMonitor', () => log.error('the end'));
+         ${end}`,
+        'ignore',
+      );
+      let output = '';
+      child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      const [code] = (await once(child, 'close')) as [number];
+      assert.equal(code, expected);
+      const lines = output
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { i?: number; msg: string });
+      const found = lines.filter(({ msg }) => msg === 'line').map(({ i }) => i);
+      assert.deepEqual(
+        found,
+        Array.from({ length: 100 }, (_, i) => i),
+      );
+      assert.equal(lines.at(-1)?.msg, expected === 1 ? 'the end' : 'line');
+    }
+  });
+
+  test('the last lines are written though none follows', async () => {
+    const child = runProgram(`
+      const log = createLog();
+      for (let i = 0; i < 3; i++) log.info('line', { i });
+      setInterval(() => {}, 1000);`);
+    let output = '';
+    for await (const chunk of child.stdout ?? []) {
+      output += String(chunk);
+      if (output.split('\n').length === 4) break;
+    }
+    child.kill('SIGKILL');
+    assert.equal(output.split('\n').length, 4);
+  });
+
+  test('lines of many turns are few writes', { skip: process.platform !== 'linux' && 'needs /proc' }, async () => {
+    const child = runProgram(`
+      import { readFileSync } from 'node:fs';
+      const writes = () => Number(/^syscw: (\\d+)/m.exec(readFileSync('/proc/self/io', 'utf8'))[1]);
+      const log = createLog();
+      const before = writes();
+      for (let i = 0; i < 10_000; i++) { log.info('line', { i }); await new Promise(setImmediate); }
+      await log.flush();
+      process.send(writes() - before);`);
+    child.stdout?.resume();
+    const [writes] = (await once(child, 'message')) as [number];
+    child.disconnect();
+    // One for each turn would be 10,000, with those that wake the thread many more.
+    assert.ok(writes < 2500, `${writes} writes`);
   });
 
   test('a reader that pauses stops neither the program nor its memory, and is told what it missed', async () => {

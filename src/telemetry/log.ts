@@ -1,8 +1,7 @@
 import { isatty } from 'node:tty';
-import { type DestinationStream, destination, type Logger, pino } from 'pino';
-import { printableLines } from '../lib/index.ts';
 import { formatConsoleLine } from './console-format.ts';
-import { redactFields, redactText } from './redact.ts';
+import { formatJsonLine, timestamp } from './json-line.ts';
+import { type LogOutput, openLogOutput } from './log-output.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -45,83 +44,42 @@ export interface LogOptions {
   readonly colour?: boolean;
 }
 
-/**
- * Bytes that may wait in memory for a slow reader. Beyond it lines are dropped and counted: a paused terminal must neither
- * stop the server nor exhaust its memory.
- */
-const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+/** From the least to the most severe. */
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[];
 
 /** Opens the log. Lines are written without blocking; pending ones are flushed at exit. */
 export function createLog(options: LogOptions = {}): Log {
-  const fd = options.fd ?? 1;
-  const output = options.stream === undefined ? openOutput(fd) : { stream: options.stream, flush: async () => {} };
+  const { stream, fd = 1 } = options;
+  const output: LogOutput = stream === undefined ? openLogOutput(fd) : { write: (line) => stream.write(line), flush };
   const colour = options.colour ?? isColourful(fd);
   let format = options.format ?? 'json';
-  const logger = pino(
-    {
-      level: options.level ?? 'info',
-      base: null,
-      timestamp: () => `,"ts":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: (value: unknown) => value },
-    },
-    {
-      write: (line: string) =>
-        output.stream.write(format === 'json' ? printableLines(line) : formatConsoleLine(line, { colour })),
-    },
-  );
-  const setFormat = (next: LogFormat): void => {
-    format = next;
-  };
-  return logOver(logger, { flush: output.flush, setFormat });
-}
+  let least = LEVELS.indexOf(options.level ?? 'info');
+  const isEnabled = (level: LogLevel): boolean => LEVELS.indexOf(level) >= least;
 
-function logOver(logger: Logger, { flush, setFormat }: Pick<Log, 'flush' | 'setFormat'>): Log {
   function write(level: LogLevel, message: string, fields: LogFields | undefined): void {
-    if (!logger.isLevelEnabled(level)) return;
-    const text = redactText(message);
-    if (fields === undefined) logger[level](text);
-    else logger[level](redactFields(fields, { stacks: logger.isLevelEnabled('debug') }), text);
+    if (!isEnabled(level)) return;
+    const line = formatJsonLine({ level, ts: timestamp(), message, fields, stacks: isEnabled('debug') });
+    // What goes wrong may be the last that is heard of this process.
+    const isUrgent = level === 'warn' || level === 'error';
+    output.write(format === 'json' ? line : formatConsoleLine(line, { colour }), isUrgent);
   }
   return {
     debug: (message, fields) => write('debug', message, fields),
     info: (message, fields) => write('info', message, fields),
     warn: (message, fields) => write('warn', message, fields),
     error: (message, fields) => write('error', message, fields),
-    isEnabled: (level) => logger.isLevelEnabled(level),
+    isEnabled,
     setLevel: (level) => {
-      logger.level = level;
+      least = LEVELS.indexOf(level);
     },
-    setFormat,
-    flush,
+    setFormat: (next) => {
+      format = next;
+    },
+    flush: () => output.flush(),
   };
 }
 
-/** Standard output as pino writes it: asynchronously, with pending lines flushed when the process ends. */
-function openOutput(fd: 1 | 2): { stream: DestinationStream; flush: () => Promise<void> } {
-  // minLength 1 and not 0: with 0, sonic-boom's flush() calls back before anything is written.
-  const stream = destination({ fd, sync: false, minLength: 1, maxLength: MAX_PENDING_BYTES });
-  let dropped = 0;
-  stream.on('drop', () => dropped++);
-  stream.on('drain', () => {
-    if (dropped === 0) return;
-    const lines = dropped;
-    dropped = 0;
-    const notice = {
-      level: 'warn',
-      ts: new Date().toISOString(),
-      lines,
-      msg: 'log lines dropped: the reader is too slow',
-    };
-    stream.write(`${JSON.stringify(notice)}\n`);
-  });
-  // A full disk or a closed pipe must not end the server; pino stops writing by itself on EPIPE.
-  stream.on('error', () => {});
-  return {
-    stream,
-    flush: () => new Promise((resolve) => stream.flush(() => resolve())),
-  };
-}
+async function flush(): Promise<void> {}
 
 function isColourful(fd: number): boolean {
   const { NO_COLOR, TERM } = process.env;

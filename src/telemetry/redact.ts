@@ -3,7 +3,8 @@
  * patterns.
  */
 
-const MASK = '***';
+/** In place of a secret. */
+export const MASK = '***';
 
 /** Query parameters of the registry protocol that are useful and can hold no secret; all others are dropped. */
 const SHOWN_PARAMETERS = new Set(['n', 'last', 'ns', 'artifactType', 'digest', 'service', 'scope']);
@@ -29,7 +30,8 @@ const SUSPECT = /:\/\/|=|[Bb](?:earer|EARER|asic|ASIC)|ent_/;
 
 const MAX_TEXT = 8192;
 const MAX_DEPTH = 6;
-const MAX_ENTRIES = 100;
+/** Fields of an object that are shown at most. */
+export const MAX_ENTRIES = 100;
 
 interface RedactOptions {
   /** Shows the stacks of errors, for debugging. @default false */
@@ -83,11 +85,6 @@ export function redact(value: unknown, options: RedactOptions = {}): unknown {
   return redactAt(value, 0, options);
 }
 
-/** The fields of a log line, each redacted as by {@link redact}; undefined ones are left out. */
-export function redactFields(fields: object, options: RedactOptions = {}): Record<string, unknown> {
-  return redactEntries(fields, 0, options);
-}
-
 function redactAt(value: unknown, depth: number, options: RedactOptions): unknown {
   switch (typeof value) {
     case 'string':
@@ -130,7 +127,8 @@ function redactEntries(value: object, depth: number, options: RedactOptions): Re
 const verdicts = new Map<string, boolean>();
 const MAX_VERDICTS = 500;
 
-function isSecretKey(key: string): boolean {
+/** Whether a field of this name holds a secret. */
+export function isSecretKey(key: string): boolean {
   const known = verdicts.get(key);
   if (known !== undefined) return known;
   const verdict = SECRET_KEY.test(key);
