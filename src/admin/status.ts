@@ -56,6 +56,10 @@ export const transferStatus = z.object({
   size: z.number().exactOptional().describe('Bytes in all; absent where the upstream does not say.'),
   followers: z.number().describe('Readers that follow it now.'),
   segments: z.number().exactOptional().describe('Connections that it uses at once, where it uses more than one.'),
+  gain: z
+    .number()
+    .exactOptional()
+    .describe('The best rate so far as a multiple of that with one connection, where it has used more than one.'),
   startedAt: z.number(),
 });
 /** One transfer under way. */
@@ -227,6 +231,7 @@ export function describeTransfer(ingest: Ingest): TransferStatus {
     ...(digest === undefined ? {} : { digest }),
     upstream,
     ...(split.connections > 1 && { upstreams: split.upstreams }),
+    ...(split.gain !== undefined && { gain: Math.round(split.gain * 100) / 100 }),
     bytes: received,
     ...(connections > 1 && { segments: connections }),
     ...(size === undefined ? {} : { size }),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { MEDIA_TYPES } from '../../src/oci/index.ts';
 import { operate } from './api-stage.ts';
@@ -73,6 +74,28 @@ export interface LivelyStage {
   readonly finish: () => Promise<unknown>;
 }
 
+/** Bytes a second of a connection: the transfer takes longer than any test looks at it. */
+const SLOW = 20_000;
+
+/** Begins a transfer that comes from two upstreams over several connections, and goes on. */
+async function readSplit(entrepot: RunningEntrepot, upstreams: readonly ScriptedUpstream[]): Promise<void> {
+  const image = buildImage({ seed: 'model', layers: [32_000_000], architectures: ['amd64'] });
+  const [layer] = platformOf(image, 'amd64').layers;
+  assert.ok(layer !== undefined);
+  for (const each of upstreams) {
+    each.add(image, 'qwen/weights', ['1']);
+    each.fault(layer.digest, { bytesPerSecond: SLOW });
+  }
+  // A test that ends before it cuts it.
+  requestOf(entrepot, `models/qwen/weights/blobs/${layer.digest}`).catch(() => undefined);
+  const patience = AbortSignal.timeout(60_000);
+  for (;;) {
+    const { transfers } = await operate(entrepot, OPERATIONS.status, {});
+    if (transfers.some(({ upstreams: used = [], gain }) => used.length > 1 && gain !== undefined)) return;
+    await sleep(100, undefined, { signal: patience });
+  }
+}
+
 const basic = (user: string): string => `Basic ${Buffer.from(`${user}:${user}-pw`).toString('base64')}`;
 
 export async function startLivelyStage(workspace: Workspace): Promise<LivelyStage> {
@@ -88,6 +111,13 @@ export async function startLivelyStage(workspace: Workspace): Promise<LivelyStag
       'ghcr.io': { upstreams: [other.url] },
       'quay.io': { upstreams: [`http://127.0.0.1:${closedPort}`] },
       apps: { hosted: true },
+      models: {
+        transfer: { min_segment: '1MiB' },
+        upstreams: [
+          { url: upstream.url, name: 'hub' },
+          { url: other.url, name: 'mirror.example.com' },
+        ],
+      },
     },
     // The pull that runs waits as long as the test looks at it.
     transport: { body_idle_timeout: '1h' },
@@ -97,7 +127,7 @@ export async function startLivelyStage(workspace: Workspace): Promise<LivelyStag
       htpasswd,
       groups: { team: ['alice', 'bob'] },
       rules: [
-        { who: 'anonymous', may: ['pull'], on: ['docker.io/**', 'ghcr.io/**', 'quay.io/**'] },
+        { who: 'anonymous', may: ['pull'], on: ['docker.io/**', 'ghcr.io/**', 'quay.io/**', 'models/**'] },
         { who: '@team', may: ['pull', 'catalog', 'status'], on: ['**'] },
         { who: 'alice', may: ['pull', 'push', 'delete', 'admin', 'status'], on: ['**'] },
       ],
@@ -157,6 +187,7 @@ export async function startLivelyStage(workspace: Workspace): Promise<LivelyStag
   // A test that ends before it cuts it.
   pull.catch(() => undefined);
   await gate.arrived();
+  await readSplit(entrepot, [upstream, other]);
   return {
     entrepot,
     upstream,

@@ -60,7 +60,7 @@ describe('pulls', () => {
   });
 });
 
-test('a message about a transfer keeps its number of connections', () => {
+test('a message about a transfer keeps its last rate, and nothing else', () => {
   const transfer = {
     id: 't',
     registry: 'docker.io',
@@ -70,8 +70,11 @@ test('a message about a transfer keeps its number of connections', () => {
     followers: 1,
     startedAt: 0,
   };
-  const [merged] = mergeTransfer([{ ...transfer, segments: 4 }], { ...transfer, bytes: 2 });
-  assert.deepEqual([merged?.segments, merged?.bytes], [4, 2]);
+  const known = { ...transfer, segments: 4, bytesPerSecond: 100 };
+  const message = { ...transfer, bytes: 2, gain: 2 };
+  // It came down to one connection.
+  assert.deepEqual(mergeTransfer([known], message), [{ ...message, bytesPerSecond: 100 }]);
+  assert.deepEqual(mergeTransfer([known], { ...message, bytesPerSecond: 7 }), [{ ...message, bytesPerSecond: 7 }]);
 });
 
 test('rates cover five minutes, and none comes twice', () => {

@@ -19,9 +19,9 @@ export function mergePull(pulls: readonly Pull[], pull: Pull): readonly Pull[] {
 }
 
 export function mergeTransfer(transfers: readonly Transfer[], transfer: DataOf<'transfer'>): readonly Transfer[] {
-  const known = transfers.find(({ id }) => id === transfer.id);
-  // A message has no number of connections: the last known stays.
-  return merge(transfers, { ...known, ...transfer }, true);
+  // The first message has no rate: the last known stays.
+  const { bytesPerSecond } = transfers.find(({ id }) => id === transfer.id) ?? {};
+  return merge(transfers, { ...(bytesPerSecond !== undefined && { bytesPerSecond }), ...transfer }, true);
 }
 
 export function mergeJob<Job extends { readonly id: string }>(jobs: readonly Job[], job: Job): readonly Job[] {

@@ -103,6 +103,7 @@ export const EN = {
     followers: (count: number, text: string) => (count === 1 ? '1 reader' : `${text} readers`),
     segments: (count: number, text: string) => (count === 1 ? '1 connection' : `${text} connections`),
     from: (name: string) => `from ${name}`,
+    gain: (times: string) => `up to ${times} times as fast as one connection`,
     by: (name: string) => `by ${name}`,
     requestsPerSecond: 'Requests per second',
     throughput: 'To clients',

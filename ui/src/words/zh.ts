@@ -104,6 +104,7 @@ export const ZH: Words = {
     followers: (_, text) => `${text} 个读取者`,
     segments: (_, text) => `${text} 个连接`,
     from: (name) => `来自 ${name}`,
+    gain: (times) => `最快时为单个连接的 ${times} 倍`,
     by: (name) => `由 ${name}`,
     requestsPerSecond: '每秒请求数',
     throughput: '发往客户端',

@@ -121,15 +121,17 @@ function formatTime(time: number, now: number): string {
     : `on ${new Date(time).toISOString().slice(0, 10)}`;
 }
 
-/** `hub: 2 connections, 8.0 MiB/s; mirror: 1 connection, 4.0 MiB/s` where it uses several connections, else `hub`. */
-function describeUpstreams({ upstream, upstreams = [] }: TransferStatus): string {
+/**
+ * `hub: 2 connections, 8.0 MiB/s; mirror: 1 connection, 4.0 MiB/s; 2.9 times one connection` where it uses several connections, else
+ * `hub`.
+ */
+function describeUpstreams({ upstream, upstreams = [], gain }: TransferStatus): string {
   if (upstreams.length === 0) return upstream;
-  return upstreams
-    .map((each) => {
-      const { connections, bytesPerSecond } = each;
-      return `${each.upstream}: ${count(connections, 'connection')}, ${formatBytes(bytesPerSecond)}/s`;
-    })
-    .join('; ');
+  const shares = upstreams.map((each) => {
+    const { connections, bytesPerSecond } = each;
+    return `${each.upstream}: ${count(connections, 'connection')}, ${formatBytes(bytesPerSecond)}/s`;
+  });
+  return [...shares, ...(gain === undefined ? [] : [`${gain.toFixed(1)} times one connection`])].join('; ');
 }
 
 function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {

@@ -229,6 +229,8 @@ describe('formatStatus', () => {
     ];
     const text = formatStatus({ ...full, transfers: [{ ...transfer, segments: 4, upstreams }] }, now);
     assert.match(text, / {2}hub: 3 connections, 12\.0 MiB\/s; mirror: 1 connection, 4\.0 MiB\/s\n$/);
+    const gained = formatStatus({ ...full, transfers: [{ ...transfer, segments: 4, upstreams, gain: 2.96 }] }, now);
+    assert.match(gained, /; mirror: 1 connection, 4\.0 MiB\/s; 3\.0 times one connection\n$/);
   });
 
   test('says so where nothing is under way', () => {

@@ -40,9 +40,11 @@ function PullRow({ pull, speed }: { readonly pull: Pull; readonly speed: number 
   const running = pull.running === true;
   const facts = [
     pull.size === undefined ? bytes(pull.bytes) : units.of(bytes(pull.bytes), bytes(pull.size)),
-    ...(running && speed !== undefined ? [rate(speed)] : []),
+    running && speed !== undefined && rate(speed),
     duration(pull.durationMs),
-    ...[pull.user, pull.client].filter((each) => each !== undefined && each !== ''),
+    pull.user,
+    pull.client,
+    pull.fetched > 0 && `${w.fetchedRate} ${bytes(pull.fetched)}`,
   ];
   return (
     <li class="flow">
@@ -58,16 +60,7 @@ function PullRow({ pull, speed }: { readonly pull: Pull; readonly speed: number 
         label={name}
         tone={pull.outcome === 'failed' ? 'bad' : 'accent'}
       />
-      <p class="flow-facts">
-        {facts.map((fact) => (
-          <span key={fact}>{fact}</span>
-        ))}
-        {pull.fetched > 0 && (
-          <span>
-            {w.fetchedRate} {bytes(pull.fetched)}
-          </span>
-        )}
-      </p>
+      <Facts of={facts} />
     </li>
   );
 }
@@ -93,14 +86,19 @@ export function TransfersNow({ data: { transfers, transferCount } }: { readonly 
 function TransferRow({ transfer }: { readonly transfer: Transfer }): JSX.Element {
   const { now: w, units } = words.value;
   const { bytes, rate, number } = formats.value;
-  const { registry, repository, digest, size, bytesPerSecond, followers, segments, upstream } = transfer;
+  const { registry, repository, digest, size, bytesPerSecond, followers, segments, upstream, upstreams, gain } =
+    transfer;
   const name = `${registry}/${repository}`;
+  const isFromSeveral = upstreams !== undefined && upstreams.length > 1;
+  const connectionsOf = (count: number) => w.segments(count, number(count));
   const facts = [
     size === undefined ? bytes(transfer.bytes) : units.of(bytes(transfer.bytes), bytes(size)),
-    ...(bytesPerSecond === undefined ? [] : [rate(bytesPerSecond)]),
+    bytesPerSecond !== undefined && rate(bytesPerSecond),
     w.followers(followers, number(followers)),
-    ...(segments === undefined ? [] : [w.segments(segments, number(segments))]),
-    w.from(upstream),
+    segments !== undefined && connectionsOf(segments),
+    !isFromSeveral && w.from(upstream),
+    // What is less is due to the measurement.
+    gain !== undefined && gain >= 1.1 && w.gain(number(gain)),
   ];
   return (
     <li class="flow">
@@ -111,13 +109,21 @@ function TransferRow({ transfer }: { readonly transfer: Transfer }): JSX.Element
         {digest !== undefined && <code class="quiet">{digest.slice(0, 19)}</code>}
       </div>
       <Progress value={transfer.bytes} max={size} label={`${name} ${digest ?? ''}`} />
-      <p class="flow-facts">
-        {facts.map((fact) => (
-          <span key={fact}>{fact}</span>
+      <Facts of={facts} />
+      {isFromSeveral &&
+        upstreams.map((each) => (
+          <Facts
+            key={each.upstream}
+            of={[w.from(each.upstream), connectionsOf(each.connections), rate(each.bytesPerSecond), bytes(each.bytes)]}
+          />
         ))}
-      </p>
     </li>
   );
+}
+
+/** A line of short facts. What is false, empty or not known is left out. */
+function Facts({ of }: { readonly of: readonly (string | false | undefined)[] }): JSX.Element {
+  return <p class="flow-facts">{of.map((fact) => fact && <span key={fact}>{fact}</span>)}</p>;
 }
 
 interface Look {
