@@ -12,7 +12,7 @@ import { formatPartialNote, parsePartialNote } from './note.ts';
 export const LEAST_KEPT = 8 * 1024 * 1024;
 
 /** How often it is looked whether there is something to note. Milliseconds. */
-const LOOK_EVERY_MS = 250;
+const LOOK_EVERY_MS = 50;
 /** After so long a note is written, however little has come. Milliseconds. */
 const NOTE_EVERY_MS = 2000;
 /** How often a note survives a power cut too. Milliseconds. */
