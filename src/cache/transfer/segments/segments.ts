@@ -194,9 +194,20 @@ export class Segments {
     this.#transfer.deliveries.step(now, this.#busy(now));
     for (const upstream of tooSlow(this.#candidates)) this.#leave(upstream);
     if (!this.#grows) return;
-    const opening = this.#running.filter(({ segment }) => segment.isOpening).length;
-    this.#growth.step({ now, received: this.#transfer.written() + this.bytes, opening });
+    this.#growth.step({ now, received: this.#transfer.written() + this.bytes, opening: this.#opening });
     this.#fill();
+  }
+
+  /** A segment has its first byte. Where none waits for it any more, the next measurement begins: not a moment is lost. */
+  #begun(): void {
+    if (!this.#grows || this.#opening > 0) return;
+    this.#growth.step({ now: performance.now(), received: this.#transfer.written() + this.bytes, opening: 0 });
+    this.#timer?.refresh();
+  }
+
+  /** Segments that wait for their first byte. */
+  get #opening(): number {
+    return this.#running.filter(({ segment }) => segment.isOpening).length;
   }
 
   /** Begins or gives up segments, so that as many connections are in use as are wanted. */
@@ -335,6 +346,7 @@ export class Segments {
       came: ({ source }, piece) => {
         if (source !== undefined) deliveries.came(source, piece.start, piece.end);
         this.#extents.add(piece.start, piece.end);
+        if (piece.start === start) this.#begun();
         moved();
       },
     });

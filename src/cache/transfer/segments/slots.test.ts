@@ -28,6 +28,17 @@ describe('the connections of segments', () => {
     assert.equal(slots.mostOf('docker.io', 'hub', POLICY), 4);
   });
 
+  test('are counted for each upstream', () => {
+    const slots = new SegmentSlots();
+    const release = slots.take('docker.io', 'hub', POLICY);
+    assert.equal(slots.left('docker.io', 'hub', POLICY), POLICY.mostOfUpstream - 1);
+    assert.equal(slots.left('docker.io', 'mirror', POLICY), POLICY.mostOfUpstream);
+    slots.sendsNoParts('docker.io', 'hub');
+    assert.equal(slots.left('docker.io', 'hub', POLICY), 0);
+    release?.();
+    assert.equal(slots.left('docker.io', 'hub', POLICY), 0);
+  });
+
   test('are none where the upstream sends no parts', () => {
     const slots = new SegmentSlots();
     slots.sendsNoParts('docker.io', 'hub');
