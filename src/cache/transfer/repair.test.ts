@@ -87,8 +87,9 @@ describe('a blob of which another upstream than the first sent other bytes', () 
       for (const buffer = Buffer.alloc(10_000); ; ) had += await reader.read(buffer);
     })();
     // What comes ahead is hashed in pieces: it waits for the client twice.
+    const ingest = world.running();
     store.before = async (step) => {
-      const { written } = world.running();
+      const { written } = ingest;
       const wanted = written > AHEAD ? 300_000 : written === AHEAD ? AHEAD : 0;
       while (step === 'read' && had < wanted) await new Promise(setImmediate);
     };
