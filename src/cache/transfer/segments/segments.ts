@@ -308,7 +308,8 @@ export class Segments {
   /** Takes away from an upstream what it has, where another can have it. */
   #leave(upstream: string): void {
     if (!this.#drop(upstream)) return;
-    for (const each of this.#extras) if (upstreamOf(each) === upstream) each.segment.stop();
+    // What a client reads is then asked of another.
+    for (const each of this.#running) if (upstreamOf(each) === upstream) each.segment.stop();
     this.#transfer.leave(upstream);
   }
 
@@ -374,12 +375,13 @@ export class Segments {
   /** An upstream failed a segment: it gets no more of them, or, where there is no other, fewer. */
   #learn(failed: string, error: Error | undefined): void {
     const { registry } = this.#transfer;
-    const { slots } = this.#options;
+    const { slots, policyOf } = this.#options;
     const kind = isOriginFailure(error) ? error.kind : 'unavailable';
     const upstream = failed === '' ? this.#transfer.upstream() : failed;
-    if (kind === 'invalid') slots.sendsNoParts(registry, upstream);
+    const policy = policyOf(upstream);
+    if (kind === 'invalid') slots.sendsNoParts(registry, upstream, policy);
     // One that lacks this blob may have others.
-    else if (kind !== 'not-found') slots.refused(registry, upstream);
+    else if (kind !== 'not-found') slots.refused(registry, upstream, policy);
     if (this.#drop(upstream)) return;
     this.#growth.limit(kind === 'invalid' ? 1 : Math.max(1, Math.floor(this.#growth.wanted / 2)));
     this.#retire();
