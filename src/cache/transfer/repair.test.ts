@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { cacheWorld, drain, LIBRARY, readUntilItEnds } from '../../../test/support/cache-world.ts';
-import { bodyOf, CuedBody, FakeFailure } from '../../../test/support/fake-origin.ts';
+import { bodyOf, CuedBody, FakeFailure, Gate } from '../../../test/support/fake-origin.ts';
 import { content, noise } from '../../../test/support/image.ts';
 
 const LAYER = content('layer', noise('repair', 800_000));
@@ -67,16 +67,31 @@ async function ahead(t: TestContext, given: Given) {
 
 describe('a blob of which another upstream than the first sent other bytes', () => {
   test('is right for a client that has read none of these, and that upstream is given up', async (t) => {
-    const world = await ahead(t, { mirror: flipped(250_000) });
-    const buffer = Buffer.alloc(50_000);
-    const had = Buffer.from(buffer.subarray(0, await world.reader.read(buffer)));
+    // Among the last bytes, which are in memory.
+    const world = await ahead(t, { mirror: flipped(700_000) });
+    const gate = new Gate();
+    world.origin.before = ({ only }) => (only === 'hub' ? gate.pass() : undefined);
     world.finish();
-    const { outcome } = await world.finished;
-    assert.equal(outcome, 'committed');
-    const rest = await drain(world.reader);
-    assert.ok(Buffer.concat([had, rest]).equals(LAYER.bytes));
+    await gate.reached;
+    // All has come. What is in doubt is not read before it was fetched again.
+    const pieces: Buffer[] = [];
+    const had = (): number => pieces.reduce((sum, { length }) => sum + length, 0);
+    const read = (async () => {
+      const buffer = Buffer.alloc(50_000);
+      for (let count = await world.reader.read(buffer); count > 0; count = await world.reader.read(buffer)) {
+        pieces.push(Buffer.from(buffer.subarray(0, count)));
+      }
+    })();
+    while (had() < AHEAD) await new Promise(setImmediate);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    assert.equal(had(), AHEAD);
+    gate.open();
+    await read;
+    assert.ok(Buffer.concat(pieces).equals(LAYER.bytes));
+    assert.equal((await world.finished).outcome, 'committed');
     assert.deepEqual(world.givenUp, ['mirror']);
     assert.deepEqual(world.asked.slice(-1), ['hub 200000-799999']);
+    world.reader.close();
   });
 
   test('is cut for a client that has read one of them, and right for the next', async (t) => {
