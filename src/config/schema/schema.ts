@@ -140,7 +140,7 @@ const registry = options({
     .min(1)
     .optional()
     .describe(
-      'Where to pull from, in order of preference. A known registry needs none; a host name alone means `https://<name>`.',
+      'Where to pull from, in order of preference; a large blob comes from all of them at once, where that is faster. A known registry needs none; a host name alone means `https://<name>`.',
     ),
   delivery: choice('stream', 'redirect')
     .prefault('stream')

@@ -79,6 +79,8 @@ export class Segments {
   #most = 1;
   /** Whether more connections are tried. */
   #grows = false;
+  /** More connections are wanted than before, and not all of them have begun. */
+  #isRaised = false;
   /** Upstreams that get no segment of this transfer any more. */
   readonly #dropped = new Set<string>();
 
@@ -194,13 +196,16 @@ export class Segments {
     this.#transfer.deliveries.step(now, this.#busy(now));
     for (const upstream of tooSlow(this.#candidates)) this.#leave(upstream);
     if (!this.#grows) return;
+    const { wanted } = this.#growth;
     this.#growth.step({ now, received: this.#transfer.written() + this.bytes, opening: this.#opening });
+    if (this.#growth.wanted > wanted) this.#isRaised = true;
     this.#fill();
   }
 
-  /** A segment has its first byte. Where none waits for it any more, the next measurement begins: not a moment is lost. */
+  /** A segment has its first byte. Where all that are tried have it, they are measured from this moment on. */
   #begun(): void {
-    if (!this.#grows || this.#opening > 0) return;
+    if (!this.#isRaised || this.#opening > 0) return;
+    this.#isRaised = false;
     this.#growth.step({ now: performance.now(), received: this.#transfer.written() + this.bytes, opening: 0 });
     this.#timer?.refresh();
   }
@@ -377,7 +382,8 @@ export class Segments {
     const { registry } = this.#transfer;
     const { slots, policyOf } = this.#options;
     const kind = isOriginFailure(error) ? error.kind : 'unavailable';
-    const upstream = failed === '' ? this.#transfer.upstream() : failed;
+    const asked = isOriginFailure(error) ? error.upstream : this.#transfer.upstream();
+    const upstream = failed === '' ? asked : failed;
     const policy = policyOf(upstream);
     if (kind === 'invalid') slots.sendsNoParts(registry, upstream, policy);
     // One that lacks this blob may have others.
