@@ -13,6 +13,9 @@ const SIZE = 128 * MiB;
 /** Of all connections together, where one fills the line. */
 const LINE = 20 * MiB;
 
+/** Of all connections to the first of two upstreams, and to the second, where each fills its own line. */
+const NARROW = 8 * MiB;
+
 const LAZY_SIZE = 512 * MiB;
 const LAZY_READS = 200;
 const LAZY_BYTES = 64 * 1024;
@@ -27,6 +30,7 @@ export const segments: Bench = {
   title: 'one blob over several connections',
   measure: async (stage) => [
     ...(await measureSplit(stage)),
+    ...(await measureTwo(stage)),
     ...(await measureFullLine(stage)),
     ...(await measureLazy(stage)),
   ],
@@ -83,7 +87,6 @@ async function measureSplit({ settings, origin, progress, ...place }: Stage): Pr
         unit: '× straight',
         samples: samples.of(`${name} ratio`),
         ...(name === entrepot.name ? { goals: [{ bound: 'at most', value: 9 / 32 }] } : {}),
-        ...(name === eight.name ? { goals: [{ bound: 'at most', value: 5 / 32, later: true }] } : {}),
       },
       {
         ...common,
@@ -96,6 +99,58 @@ async function measureSplit({ settings, origin, progress, ...place }: Stage): Pr
       { ...common, work: 'requests', subject: name, unit: '', samples: samples.of(`${name} requests`) },
     ]),
   ];
+}
+
+/** Two upstreams that have the blob: a long line for each connection, and two full lines. */
+async function measureTwo({ settings, origin, progress, ...place }: Stage): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
+  const cases = [
+    {
+      work: `two upstreams, ${RATE / MiB} MiB/s a connection`,
+      goal: 5 / 32,
+      link: { bytesPerSecond: RATE, perConnection: true },
+      transfer: { connections: 8 },
+    },
+    { work: `two upstreams, ${NARROW / MiB} MiB/s each`, goal: 0.6, link: { bytesPerSecond: NARROW }, transfer: {} },
+  ] as const;
+  for (const { work, goal, link, transfer } of cases) {
+    const links = await Promise.all([openLink(origin.url, link), openLink(origin.url, link)]);
+    for (const each of links) place.workspace.defer(() => each.close());
+    const [first, second] = links;
+    const upstreams = [
+      { url: first.url, name: 'first' },
+      { url: second.url, name: 'second' },
+    ];
+    const config = { registries: { origin: { upstreams } }, transfer };
+    const entrepot = await startEntrepot(place, { upstream: first.url, config });
+    const carried = (): number => first.carried + second.carried;
+    const samples = new Samples();
+    for (let run = 1; run <= settings.runs; run++) {
+      const blob = await origin.addBlob(SIZE);
+      progress(`run ${run} of ${settings.runs}, ${work}, straight`);
+      const straight = await pullAll({ url: `${first.url}${blob.path}`, expected: blob.file });
+      progress(`run ${run} of ${settings.runs}, ${work}`);
+      const before = carried();
+      const { wall } = await pullAll({ url: `${entrepot.url}${blob.path}`, expected: blob.file });
+      samples.add('wall', wall / 1000);
+      samples.add('ratio', wall / straight.wall);
+      samples.add('asked', (carried() - before) / blob.size);
+      await blob.remove();
+    }
+    const common = { bench: 'B16', subject: 'entrepot', work: `cold ${SIZE / MiB} MiB, ${work}` };
+    figures.push(
+      { ...common, work: `${common.work}, wall`, unit: 's', samples: samples.of('wall') },
+      { ...common, unit: '× straight', samples: samples.of('ratio'), goals: [{ bound: 'at most', value: goal }] },
+      {
+        ...common,
+        work: `${common.work}: carried by the lines`,
+        unit: '× blob',
+        samples: samples.of('asked'),
+        goals: [{ bound: 'at most', value: 1.02 }],
+      },
+    );
+  }
+  return figures;
 }
 
 async function measureFullLine({ settings, origin, progress, ...place }: Stage): Promise<readonly Figure[]> {

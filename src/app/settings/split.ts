@@ -5,7 +5,7 @@ import type { Catalogue } from '../../routing/index.ts';
 
 /**
  * How the blobs of each upstream are split: as it says itself, then its registry, then all of them. Segments have half of the
- * connections of a host, less the one of the transfer's front.
+ * connections of a host, less the one of the transfer's front; upstreams of one host share them.
  */
 export function splitOf(
   { transfer, transport }: Pick<Config, 'transfer' | 'transport'>,
@@ -19,7 +19,9 @@ export function splitOf(
     // A registry that a client named has the common transport.
     const { upstream: own, redirect } = from?.transport ?? { upstream: transport, redirect: transport };
     const most = Math.min(connectionsOf(own), connectionsOf(redirect));
-    return { ...transfer, ...spec?.transfer, ...from?.transfer, mostOfUpstream: Math.max(0, Math.ceil(most / 2) - 1) };
+    const host = from === undefined ? undefined : new URL(from.url).host;
+    const mostOfUpstream = Math.max(0, Math.ceil(most / 2) - 1);
+    return { ...transfer, ...spec?.transfer, ...from?.transfer, mostOfUpstream, host };
   };
 }
 

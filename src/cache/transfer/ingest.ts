@@ -19,7 +19,7 @@ import { CRAWL_SPAN_MS, isCrawling, shouldContinueUnattended } from './policy.ts
 // Invariants
 //  1. The file holds the blob's first `written` bytes, and the digester has seen exactly those. One that begins late has lost the bytes
 //     before `start`; no new follower needs them. What segments have fetched lies behind these, and is hashed when the front gets there.
-//     No two write to the same place, and none where the digester has been.
+//     No two write to the same place, and none where the digester has been, but for a repair (7).
 //  2. A follower sees at most `visible` bytes. Until the digest holds that is one byte less than the whole, so a body that
 //     turns out wrong can always be cut before it is complete. Where another upstream could be asked instead, the first
 //     bytes are held back too: a short wrong body is then replaced, and no follower has seen any of it. A follower of a part far ahead
@@ -29,6 +29,10 @@ import { CRAWL_SPAN_MS, isCrawling, shouldContinueUnattended } from './policy.ts
 //     for its one follower, and begins the file where that falls behind or another follower comes.
 //  5. A follower that leaves disturbs no other; when the last has left, shouldContinueUnattended() decides.
 //  6. The file's descriptor is closed once, after the transfer has settled and the last follower has left.
+//  7. Which upstream delivered which span is known. Where the digest does not hold, followers see nothing from the first span on that the most
+//     trusted upstream did not deliver; that is asked for those spans again, alone. Where all of it holds then, followers that have asked
+//     for a byte between the first and the last wrong one of a span are cut, and the others see the corrected file. A part that was read
+//     to its end before cannot be taken back: its client checks it, or does not.
 
 export class Ingest {
   readonly id = randomUUID().slice(0, 8);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { cacheWorld, LIBRARY, readUntilItEnds, type Scope } from '../../../test/support/cache-world.ts';
-import { CuedBody } from '../../../test/support/fake-origin.ts';
+import { CuedBody, FakeFailure } from '../../../test/support/fake-origin.ts';
 import { content, noise } from '../../../test/support/image.ts';
 import { diskFull } from '../../../test/support/strict-store.ts';
 import { OciError } from '../../oci/index.ts';
@@ -20,6 +20,10 @@ interface Circumstances {
   readonly minSegment: number;
   /** The upstream sends no parts. */
   readonly isWholeOnly: boolean;
+  /** What a second upstream does, to which all parts go that are read ahead; undefined: there is none. */
+  readonly second: 'right' | 'lies' | 'lacks it' | undefined;
+  /** Clients see no byte of a blob as short as this before its digest holds, as another upstream could be asked. */
+  readonly isHeldBack: boolean;
   /** The disk is full from this write on. */
   readonly fullFrom: number | undefined;
   readonly on: 'memory' | 'filesystem';
@@ -53,6 +57,15 @@ const circumstances: fc.Arbitrary<Circumstances> = fc.record({
   size: fc.integer({ min: 100, max: 6000 }),
   minSegment: fc.integer({ min: 100, max: 1500 }),
   isWholeOnly: fc.nat(5).map((chance) => chance === 0),
+  second: fc.constantFrom(
+    undefined,
+    undefined,
+    'right' as const,
+    'lies' as const,
+    'lies' as const,
+    'lacks it' as const,
+  ),
+  isHeldBack: fc.boolean(),
   fullFrom: fc.option(fc.nat(12), { nil: undefined, freq: 4 }),
   on: fc.constantFrom('memory' as const, 'memory' as const, 'filesystem' as const),
 });
@@ -62,11 +75,13 @@ class Sent {
   readonly body = new CuedBody();
   at: number;
   readonly end: number;
+  readonly upstream: string;
   isOver = false;
 
-  constructor(at: number, end: number) {
+  constructor(at: number, end: number, upstream: string) {
     this.at = at;
     this.end = end;
+    this.upstream = upstream;
     if (at >= end) this.#finish();
   }
 
@@ -92,9 +107,12 @@ class Sent {
 }
 
 async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): Promise<void> {
-  const { size, minSegment, isWholeOnly, fullFrom, on } = given;
+  const { size, minSegment, isWholeOnly, second, isHeldBack, fullFrom, on } = given;
   const blob = content('layer', noise('segments', size));
-  const splitOf = () => ({ connections: 4, minSegment, mostOfUpstream: 8 });
+  const splitOf = (_: string, upstream: string) => {
+    const isFrontOnly = second !== undefined && upstream === 'hub';
+    return { connections: isFrontOnly ? 1 : 4, minSegment, mostOfUpstream: 8 };
+  };
   const world = await cacheWorld(scope, { on, splitOf });
   let writes = 0;
   let isFull = false;
@@ -104,12 +122,24 @@ async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): 
   };
   world.origin.addBlobs(LIBRARY, blob);
   const sent: Sent[] = [];
-  const seen = { hasLied: false, cuts: 0 };
+  const seen = { hasLied: false, hubLied: false, cuts: 0 };
+  const givenUp = new Set<string>();
   world.origin.refusesParts = isWholeOnly;
-  world.origin.deliver = ({ offset, end }) => {
-    const each = new Sent(offset, end === undefined ? size : Math.min(end + 1, size));
+  world.origin.upstreams = second === undefined ? [] : ['hub', 'mirror'];
+  world.origin.deliver = ({ offset, end, only, prefer }) => {
+    const wanted = only ?? prefer ?? (givenUp.has('hub') && !givenUp.has('mirror') ? 'mirror' : 'hub');
+    const isLacking = wanted === 'mirror' && second === 'lacks it';
+    if (isLacking && only !== undefined) throw new FakeFailure('not-found', 'mirror');
+    const upstream = isLacking ? 'hub' : wanted;
+    const each = new Sent(offset, end === undefined ? size : Math.min(end + 1, size), upstream);
     sent.push(each);
-    return { body: each.body, size };
+    const giveUp = (): void => void givenUp.add(upstream);
+    return {
+      body: each.body,
+      size,
+      upstream,
+      ...(second !== undefined && (isHeldBack || upstream !== 'hub') && { giveUp }),
+    };
   };
   const running = (): readonly Sent[] => sent.filter((each) => !each.isOver && !each.body.isCancelled);
   const readings: { read: ReturnType<typeof read>; hasLeft: boolean }[] = [];
@@ -133,8 +163,14 @@ async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): 
       readings.push({ read: reading, hasLeft: false });
     } else if (each.kind === 'piece') {
       const bodies = running();
-      if (each.flip) seen.hasLied = true;
-      bodies[each.body % Math.max(1, bodies.length)]?.send(blob.bytes, each.length, each.flip);
+      const body = bodies[each.body % Math.max(1, bodies.length)];
+      if (body === undefined) continue;
+      // Where there is a second one, it alone lies, and then often.
+      const isLiar = body.upstream === (second === undefined ? body.upstream : 'mirror');
+      const flip = isLiar && second !== 'right' && (each.flip || (second === 'lies' && each.length % 3 === 0));
+      if (flip) seen.hasLied = true;
+      if (flip && body.upstream !== 'mirror') seen.hubLied = true;
+      body.send(blob.bytes, each.length, flip);
     } else if (each.kind === 'cut' && seen.cuts < 2) {
       const bodies = running();
       seen.cuts += 1;
@@ -178,6 +214,13 @@ async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): 
     const mayBreak = seen.cuts > 0 && (isWholeOnly || fullFrom !== undefined);
     assert.ok(mayBreak || (error === undefined && isRight), `a right one was lost: ${error}`);
   }
+  for (let turn = 0; turn < 1000 && [...world.cache.transfers].length > 0; turn += 1) await new Promise(setImmediate);
+  // What the second one sent wrongly is fetched from the first again.
+  const isRepairable = second !== undefined && !seen.hubLied && fullFrom === undefined;
+  const ended = world.seen('ingest.finished').map(({ outcome, reason }) => `${outcome} ${reason}`);
+  assert.ok(!isRepairable || !ended.some((each) => each.startsWith('failed')), ended.join());
+  assert.ok(second !== 'right' || !givenUp.has('mirror'), 'one that was right was given up');
+  assert.ok(second === undefined || seen.hubLied || seen.cuts > 0 || !givenUp.has('hub'), 'the first was given up');
   const stored = await world.store.open(blob.digest);
   if (stored !== undefined) {
     const held = Buffer.alloc(stored.size);

@@ -74,9 +74,19 @@ const transfer = options({
   min_segment: transferFields.min_segment.prefault('16MiB').describe(MIN_SEGMENT),
 });
 
-/** Of a registry or an upstream: what it overrides. */
+/** Of a registry: what it overrides. */
 const ownTransfer = options({
   connections: transferFields.connections.optional().describe(CONNECTIONS),
+  min_segment: transferFields.min_segment.optional().describe(MIN_SEGMENT),
+});
+
+/** Of an upstream: what it overrides. */
+const upstreamTransfer = options({
+  connections: transferFields.connections
+    .optional()
+    .describe(
+      'Connections to this upstream that fetch one blob at once, at most; 1: it sends no parts, and a blob only where it is asked first.',
+    ),
   min_segment: transferFields.min_segment.optional().describe(MIN_SEGMENT),
 });
 
@@ -110,7 +120,7 @@ const upstreamObject = options({
     .optional()
     .describe('If set, redirects may lead only to these hosts and the upstream itself.'),
   transport: upstreamTransport.optional().describe('How to reach this upstream; overrides `transport`.'),
-  transfer: ownTransfer.optional().describe('How blobs of this upstream are fetched; overrides `transfer`.'),
+  transfer: upstreamTransfer.optional().describe('How blobs of this upstream are fetched; overrides `transfer`.'),
   token_realms: z
     .array(tokenRealm)
     .prefault([])
@@ -136,7 +146,7 @@ const registry = options({
     .min(1)
     .optional()
     .describe(
-      'Where to pull from, in order of preference. A known registry needs none; a host name alone means `https://<name>`.',
+      'Where to pull from, in order of preference; a large blob comes from all of them at once, where that is faster. A known registry needs none; a host name alone means `https://<name>`.',
     ),
   strategy: strategy
     .optional()

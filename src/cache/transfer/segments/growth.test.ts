@@ -64,6 +64,22 @@ describe('the connections of a transfer', () => {
     for (const most of [1, 0]) assert.ok(run(new Growth(most), (count) => count * MB, 6).every((each) => each === 1));
   });
 
+  test('are judged by what is measured later where an upstream was dropped', () => {
+    const growth = new Growth(4);
+    const step = (at: number, received: number) => growth.step({ now: at * 250, received, opening: 0 });
+    for (let at = 0; at < 3; at += 1) step(at, at * MB);
+    assert.equal(growth.wanted, 2);
+    step(3, 3 * MB);
+    step(4, 4 * MB);
+    // Without this the next one without a gain would end the try.
+    growth.again();
+    step(5, 5 * MB);
+    step(6, 6 * MB);
+    assert.equal(growth.wanted, 2);
+    step(7, 8 * MB);
+    assert.equal(growth.wanted, 4);
+  });
+
   test('become fewer at once by a limit, and no more than that again', () => {
     const growth = new Growth(8);
     run(growth, (connections) => connections * MB, 8);

@@ -32,24 +32,40 @@ describe('the next segment', () => {
     assert.equal(plan({ front: 12 * MB, taken: [span(16, 128)], claims: [claim(121, 128)] }), undefined);
   });
 
+  test('takes so much of the rest that takes longest that both connections end at once', () => {
+    const MB = 1024 * 1024;
+    const claims = [{ position: 10 * MB, end: 20 * MB, rate: 10 * MB }];
+    const taken = [{ start: 10 * MB, end: 20 * MB }];
+    const common = { size: 20 * MB, front: 0, taken, claims, connections: 4, minSegment: 40 * MB };
+    const slowFront = planSegment({ ...common, frontRate: MB, rate: 9 * MB });
+    assert.deepEqual(slowFront, { start: MB, end: 10 * MB });
+    const slowClaim = planSegment({ ...common, front: 9 * MB, frontRate: 9 * MB, rate: 10 * MB });
+    assert.deepEqual(slowClaim, { start: 15 * MB, end: 20 * MB });
+    // Less than half a second is left to all of them.
+    const short = { ...common, front: 9 * MB, frontRate: 90 * MB, rate: 10 * MB };
+    assert.equal(planSegment({ ...short, claims: [{ position: 16 * MB, end: 20 * MB, rate: 10 * MB }] }), undefined);
+  });
+
   test('never meets what is taken, and lies in the blob', () => {
     const situation = fc.record({
       size: fc.integer({ min: 1, max: 300 }),
       front: fc.nat(299),
       connections: fc.integer({ min: 2, max: 8 }),
       minSegment: fc.integer({ min: 1, max: 40 }),
+      rate: fc.option(fc.nat(100), { nil: undefined }),
       cuts: fc.uniqueArray(fc.nat(300), { maxLength: 12 }),
     });
     fc.assert(
-      fc.property(situation, ({ size, front: at, connections, minSegment, cuts }) => {
+      fc.property(situation, ({ size, front: at, connections, minSegment, rate, cuts }) => {
         const front = Math.min(at, size);
         const places = cuts.filter((each) => each > front && each < size).sort((one, other) => one - other);
         const taken = [];
         for (let each = 0; each + 1 < places.length; each += 2) {
           taken.push({ start: places[each] ?? 0, end: places[each + 1] ?? 0 });
         }
-        const claims = taken.map(({ start, end }) => ({ position: start, end }));
-        const next = planSegment({ size, front, taken, claims, connections, minSegment });
+        const rated = rate === undefined ? {} : { rate, frontRate: 50 };
+        const claims = taken.map(({ start, end }, at) => ({ position: start, end, rate: at * 10 }));
+        const next = planSegment({ size, front, taken, claims, connections, minSegment, ...rated });
         if (next === undefined) return;
         assert.ok(next.start >= front && next.start < next.end && next.end <= size, JSON.stringify(next));
         const met = taken.filter(({ start, end }) => start < next.end && end > next.start);

@@ -4,7 +4,7 @@ import type { Extent } from './extents.ts';
 export const LONGEST_SEGMENT = 128 * 1024 * 1024;
 
 /** Seconds that a rest still takes, from which on it is divided although its parts are short: other connections have nothing to do. */
-const LONG_REST_S = 1;
+const LONG_REST_S = 0.5;
 
 /** Bytes that the new part of such a rest has at least: what is under way on the connection that loses it is fetched twice. */
 const LEAST_PART = 256 * 1024;

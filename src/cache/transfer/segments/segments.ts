@@ -93,6 +93,8 @@ export class Segments {
   #most = 1;
   /** Whether more connections are tried. */
   #grows = false;
+  /** More connections are wanted than before, and not all of them have begun. */
+  #isRaised = false;
   /** Upstreams that get no segment of this transfer any more. */
   readonly #dropped = new Set<string>();
 
@@ -224,9 +226,23 @@ export class Segments {
     this.#transfer.deliveries.step(now, this.#busy(now));
     for (const upstream of tooSlow(this.#candidates)) this.#leave(upstream);
     if (!this.#grows) return;
-    const opening = this.#running.filter(({ segment }) => segment.isOpening).length;
-    this.#growth.step({ now, received: this.#transfer.written() + this.bytes, opening });
+    const { wanted } = this.#growth;
+    this.#growth.step({ now, received: this.#transfer.written() + this.bytes, opening: this.#opening });
+    if (this.#growth.wanted > wanted) this.#isRaised = true;
     this.#fill();
+  }
+
+  /** A segment has its first byte. Where all that are tried have it, they are measured from this moment on. */
+  #begun(): void {
+    if (!this.#isRaised || this.#opening > 0) return;
+    this.#isRaised = false;
+    this.#growth.step({ now: performance.now(), received: this.#transfer.written() + this.bytes, opening: 0 });
+    this.#timer?.refresh();
+  }
+
+  /** Segments that wait for their first byte. */
+  get #opening(): number {
+    return this.#running.filter(({ segment }) => segment.isOpening).length;
   }
 
   /** Begins or gives up segments, so that as many connections are in use as are wanted. */
@@ -327,7 +343,8 @@ export class Segments {
   /** Takes away from an upstream what it has, where another can have it. */
   #leave(upstream: string): void {
     if (!this.#drop(upstream)) return;
-    for (const each of this.#extras) if (upstreamOf(each) === upstream) each.segment.stop();
+    // What a client reads is then asked of another.
+    for (const each of this.#running) if (upstreamOf(each) === upstream) each.segment.stop();
     this.#transfer.leave(upstream);
   }
 
@@ -365,6 +382,7 @@ export class Segments {
       came: ({ source }, piece) => {
         if (source !== undefined) deliveries.came(source, piece.start, piece.end);
         this.#extents.add(piece.start, piece.end);
+        if (piece.start === start) this.#begun();
         moved();
       },
       body,
@@ -394,12 +412,14 @@ export class Segments {
   /** An upstream failed a segment: it gets no more of them, or, where there is no other, fewer. */
   #learn(failed: string, error: Error | undefined): void {
     const { registry } = this.#transfer;
-    const { slots } = this.#options;
+    const { slots, policyOf } = this.#options;
     const kind = isOriginFailure(error) ? error.kind : 'unavailable';
-    const upstream = failed === '' ? this.#transfer.upstream() : failed;
-    if (kind === 'invalid') slots.sendsNoParts(registry, upstream);
+    const asked = isOriginFailure(error) ? error.upstream : this.#transfer.upstream();
+    const upstream = failed === '' ? asked : failed;
+    const policy = policyOf(upstream);
+    if (kind === 'invalid') slots.sendsNoParts(registry, upstream, policy);
     // One that lacks this blob may have others.
-    else if (kind !== 'not-found') slots.refused(registry, upstream);
+    else if (kind !== 'not-found') slots.refused(registry, upstream, policy);
     if (this.#drop(upstream)) return;
     this.#growth.limit(kind === 'invalid' ? 1 : Math.max(1, Math.floor(this.#growth.wanted / 2)));
     this.#retire();

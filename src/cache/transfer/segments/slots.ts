@@ -8,6 +8,8 @@ export interface SplitPolicy {
   readonly minSegment: number;
   /** Connections of all segments to one upstream. */
   readonly mostOfUpstream: number;
+  /** The host whose connections these are: upstreams of one host have them together. @default the upstream has its own */
+  readonly host?: string | undefined;
 }
 
 /** How the blobs of an upstream are split. */
@@ -37,21 +39,21 @@ export class SegmentSlots {
   }
 
   /** Segments that an upstream may have at once. */
-  mostOf(registry: string, upstream: string, { mostOfUpstream }: SplitPolicy): number {
-    const known = this.#known.get(keyOf(registry, upstream));
+  mostOf(registry: string, upstream: string, policy: SplitPolicy): number {
+    const { mostOfUpstream } = policy;
+    const known = this.#known.get(keyOfHost(registry, upstream, policy));
     return Math.min(mostOfUpstream, this.#learnt(known) ?? mostOfUpstream);
   }
 
   /** Segments that an upstream may have besides those it has. */
   left(registry: string, upstream: string, policy: SplitPolicy): number {
-    const inUse = this.#known.get(keyOf(registry, upstream))?.inUse ?? 0;
+    const inUse = this.#known.get(keyOfHost(registry, upstream, policy))?.inUse ?? 0;
     return Math.max(0, this.mostOf(registry, upstream, policy) - inUse);
   }
 
   /** Takes a connection until the returned function is called; undefined where all are in use. */
   take(registry: string, upstream: string, policy: SplitPolicy): (() => void) | undefined {
-    const key = keyOf(registry, upstream);
-    const known = this.#known.get(key) ?? this.#add(key);
+    const known = this.#knownOf(registry, upstream, policy);
     if (known.inUse >= this.mostOf(registry, upstream, policy)) return undefined;
     known.inUse += 1;
     return () => {
@@ -60,14 +62,14 @@ export class SegmentSlots {
   }
 
   /** An upstream refused a segment as it wants fewer requests, or no connection more: half as many from now on. */
-  refused(registry: string, upstream: string): void {
-    const known = this.#knownOf(registry, upstream);
+  refused(registry: string, upstream: string, policy: SplitPolicy): void {
+    const known = this.#knownOf(registry, upstream, policy);
     this.#learn(known, Math.floor(Math.max(known.inUse, 1) / 2));
   }
 
   /** An upstream sends no parts. */
-  sendsNoParts(registry: string, upstream: string): void {
-    this.#learn(this.#knownOf(registry, upstream), 0);
+  sendsNoParts(registry: string, upstream: string, policy: SplitPolicy): void {
+    this.#learn(this.#knownOf(registry, upstream, policy), 0);
   }
 
   #learn(known: Known, most: number): void {
@@ -79,8 +81,8 @@ export class SegmentSlots {
     return known !== undefined && known.until > this.#now() ? known.most : undefined;
   }
 
-  #knownOf(registry: string, upstream: string): Known {
-    const key = keyOf(registry, upstream);
+  #knownOf(registry: string, upstream: string, policy: SplitPolicy): Known {
+    const key = keyOfHost(registry, upstream, policy);
     return this.#known.get(key) ?? this.#add(key);
   }
 
@@ -96,4 +98,9 @@ export class SegmentSlots {
     this.#known.set(key, known);
     return known;
   }
+}
+
+/** The key of an upstream is JSON, which no host is. */
+function keyOfHost(registry: string, upstream: string, { host }: SplitPolicy): string {
+  return host ?? keyOf(registry, upstream);
 }
