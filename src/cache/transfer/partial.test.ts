@@ -11,7 +11,7 @@ import {
   type Scope,
   settle,
 } from '../../../test/support/cache-world.ts';
-import { CuedBody } from '../../../test/support/fake-origin.ts';
+import { CuedBody, Gate } from '../../../test/support/fake-origin.ts';
 import { type Content, content, noise } from '../../../test/support/image.ts';
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { diskFull } from '../../../test/support/strict-store.ts';
@@ -64,6 +64,15 @@ async function goOn(t: Scope, store: MemoryBlobStore, blob = LAYER): Promise<Cac
 const asked = (world: CacheWorld): readonly (readonly [number, number | undefined])[] =>
   world.origin.calls.filter(({ method }) => method === 'openBlob').map(({ offset, end }) => [offset, end]);
 
+/** Keeps the right bytes with a note that says anything. */
+async function keep(store: MemoryBlobStore, note: object): Promise<void> {
+  const file = await store.partials.begin(LAYER.digest);
+  await file.write(LAYER.bytes, 0);
+  await file.note(JSON.stringify({ checkpoints: [], ...note }));
+  file.leave();
+  await file.close();
+}
+
 /** Changes a byte of what is kept, as a rotting disk would. */
 async function rot(partials: PartialStore, at: number, digest = LAYER.digest): Promise<void> {
   const found = await partials.reopen(digest);
@@ -83,6 +92,49 @@ describe('what was kept of a blob', () => {
     const world = await goOn(t, store);
     assert.ok((await drain((await world.cache.blob(LIBRARY, LAYER.digest, {})).reader)).equals(LAYER.bytes));
     assert.deepEqual(asked(world), [[LAYER.size - 1, LAYER.size - 1]]);
+  });
+
+  test('is asked for the last byte even where all of it is there', async (t) => {
+    const store = new MemoryBlobStore();
+    await keep(store, { size: LAYER.size, extents: [[0, LAYER.size]] });
+    const world = await goOn(t, store);
+    assert.ok((await drain((await world.cache.blob(LIBRARY, LAYER.digest, {})).reader)).equals(LAYER.bytes));
+    assert.deepEqual(asked(world), [[LAYER.size - 1, LAYER.size - 1]]);
+  });
+
+  test('is dropped where a manifest gives the blob another size', async (t) => {
+    const store = new MemoryBlobStore();
+    await keep(store, { size: LAYER.size + 5, extents: [[0, 12 * MB]] });
+    const world = await goOn(t, store);
+    const config = content('application/vnd.oci.image.config.v1+json', Buffer.from('{}'));
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+    const layers = [{ mediaType: 'layer', digest: LAYER.digest, size: LAYER.size }];
+    const manifest = { schemaVersion: 2, mediaType, config: { ...config, bytes: undefined }, layers };
+    world.origin.addManifest(LIBRARY, content(mediaType, Buffer.from(JSON.stringify(manifest))), 'latest');
+    await world.cache.manifest(LIBRARY, { kind: 'tag', tag: 'latest' }, {});
+    assert.ok((await drain((await world.cache.blob(LIBRARY, LAYER.digest, {})).reader)).equals(LAYER.bytes));
+    assert.deepEqual(asked(world), [[0, undefined]]);
+  });
+
+  test('is given to a client only once it is compared', async (t) => {
+    const store = new MemoryBlobStore();
+    await interrupt(t, { store, at: 9 * MB });
+    await rot(store.partials, 1000);
+    const world = await goOn(t, store);
+    const gate = new Gate();
+    let reads = 0;
+    // The first checkpoint is at 1 MiB, which is read in four pieces.
+    world.store.before = (step) => (step === 'read' && ++reads === 4 ? gate.pass() : undefined);
+    const { reader } = await world.cache.blob(LIBRARY, LAYER.digest, {});
+    let hasRead = false;
+    const first = readSome(reader, 100_000).finally(() => {
+      hasRead = true;
+    });
+    await gate.reached;
+    await settle();
+    assert.ok(!hasRead, 'three pieces are hashed, and one of them is wrong');
+    gate.open();
+    assert.ok(Buffer.concat([await first, await drain(reader)]).equals(LAYER.bytes));
   });
 
   test('has a digest of any algorithm', async (t) => {
