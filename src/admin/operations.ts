@@ -119,6 +119,10 @@ const gcAnswer = z.object({
   wanted: z.number().describe('Bytes over the limits. The cache evicts `freed` of them.'),
   freed: z.number(),
   blobs: z.number(),
+  partials: z
+    .number()
+    .exactOptional()
+    .describe('Blobs that had come in part, and whose bytes went first; absent for none.'),
   evicted: z
     .array(
       z.object({

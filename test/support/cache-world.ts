@@ -47,6 +47,7 @@ const KINDS = [
   'ingest.started',
   'ingest.joined',
   'ingest.resumed',
+  'ingest.continued',
   'ingest.finished',
   'range.passed',
   'cache.decision',

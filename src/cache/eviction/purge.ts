@@ -371,7 +371,10 @@ async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<
     if (!owners.every((owner) => tally.asIfForgotten.has(memberKey(owner, digest)))) continue;
     const urls = await metadata.urlsOf(digest, dryRun ? MAX_URLS_PER_BLOB : 1);
     if (!urls.every((name) => tally.asIfForgotten.has(urlKey(name)))) continue;
-    tally.freed += (await partials?.remove(digest, { dryRun })) ?? 0;
+    if (!tally.asIfForgotten.has(partialKey(digest))) {
+      tally.freed += (await partials?.remove(digest, { dryRun })) ?? 0;
+      if (dryRun) tally.asIfForgotten.add(partialKey(digest));
+    }
     const blob = await metadata.getBlob(digest);
     if (blob === undefined || blob.kind === 'hosted') continue;
     if (dryRun) tally.asIfForgotten.add(blobKey(digest));
@@ -379,6 +382,10 @@ async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<
     tally.blobs += 1;
     tally.freed += blob.size;
   }
+}
+
+function partialKey(digest: Digest): string {
+  return keyOf('partial', digest);
 }
 
 function tagKey({ registry, repository }: Repository, tag: string): string {

@@ -352,10 +352,12 @@ export class Ingest {
 
   /** Gives the transfer up where it crawls while no client follows it. */
   #watchProgress(): void {
-    let before = this.received;
+    let before = { received: this.received, written: this.written };
     this.#watch ??= setInterval(() => {
-      const came = this.received - before;
-      before = this.received;
+      const { received, written } = this;
+      // What an earlier transfer has left comes from the disk.
+      const came = Math.max(received - before.received, written - before.written);
+      before = { received, written };
       if (this.isUnattended && came >= 0 && isCrawling(came)) {
         this.#abort.abort(new Error('The upstream sends too slowly for a transfer that no client waits for'));
       }

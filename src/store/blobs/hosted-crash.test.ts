@@ -77,6 +77,7 @@ async function pushOn(directory: string): Promise<void> {
 function runTests(): void {
   describe('a kill of a push', () => {
     const points = [
+      { point: 'note.drafted', visible: false, left: undefined },
       { point: 'named.noted', visible: false, left: undefined },
       { point: 'ingest.created', visible: false, left: 0 },
       { point: 'ingest.written', visible: false, left: 200_000 },

@@ -94,12 +94,13 @@ export class PartialFiles implements PartialStore {
   #partial(digest: Digest, file: IngestFile | NamedFile): PartialFile {
     return new PartialFile(file, {
       adopt: async (growing, note) => {
-        await (this.#made ??= createDurableDirectory(this.#layout.partial));
+        this.#made ??= createDurableDirectory(this.#layout.partial);
         try {
+          await this.#made;
           return await this.#files.adopt(growing, this.#layout.partialName(digest), note);
         } catch (error) {
-          // An operator removed the directory while the server ran.
-          if (hasCode(error, 'ENOENT')) this.#made = undefined;
+          // The disk refused the directory, or an operator removed it while the server ran.
+          this.#made = undefined;
           throw error;
         }
       },

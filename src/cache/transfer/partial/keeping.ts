@@ -77,7 +77,7 @@ export class Keeping {
   /** Bytes that the last note speaks of, and when it was written. */
   #noted = 0;
   #notedAt = 0;
-  #flushedAt = Number.NEGATIVE_INFINITY;
+  #flushedAt = 0;
   #isNoting = false;
   /** Bytes that an earlier transfer had fetched. */
   #kept = 0;
@@ -127,10 +127,9 @@ export class Keeping {
     }
     const extents = new Extents();
     const most = Math.min(found.size, note.size - 1);
-    const isUsed = ({ start }: Extent): boolean => start === 0 || found.isIntact;
-    for (const each of note.extents) if (isUsed(each)) extents.add(each.start, Math.min(each.end, most));
+    for (const { start, end } of note.extents) extents.add(start, Math.min(end, most));
     const checkpoints = note.checkpoints.filter(({ position }) => position <= extents.coveredTo(0));
-    // Without checkpoints nothing tells whether a power cut has taken bytes from the start.
+    // Of what lies behind the last checkpoint nothing tells whether a power cut has taken it.
     if (!found.isIntact) extents.dropFrom(checkpoints.at(-1)?.position ?? 0);
     if (extents.bytes < LEAST_KEPT) {
       await this.#drop(file);
@@ -168,6 +167,7 @@ export class Keeping {
     const { size } = transfer;
     if (this.#timer !== undefined || size === undefined || size <= LEAST_KEPT || this.#file === undefined) return;
     this.#checkpoints ??= new Checkpoints(size, [], digester);
+    this.#flushedAt = performance.now();
     this.#timer = setInterval(() => this.#look(transfer, size), LOOK_EVERY_MS).unref();
   }
 

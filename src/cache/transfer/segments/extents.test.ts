@@ -8,6 +8,7 @@ const SIZE = 64;
 const step = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('add' as const), at: fc.nat(SIZE - 1), length: fc.nat(12) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), at: fc.nat(SIZE), length: fc.constant(0) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('forget' as const), at: fc.nat(SIZE), length: fc.nat(20) }) },
 );
 
 /** What extents are to be: one flag for each byte. */
@@ -32,6 +33,11 @@ test('extents are what a flag for each byte says, whatever is added and dropped'
           const end = Math.min(at + length, SIZE);
           extents.add(at, end);
           model.fill(true, at, end);
+        } else if (kind === 'forget') {
+          // The longest goes to the end.
+          const end = length === 20 ? undefined : at + length;
+          extents.dropFrom(at, end);
+          model.fill(false, at, Math.min(end ?? SIZE, SIZE));
         } else {
           extents.dropBefore(at);
           model.fill(false, 0, at);

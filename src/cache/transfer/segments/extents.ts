@@ -55,6 +55,7 @@ export class Extents {
 
   /** Forgets what lies from a position on, up to another. @default `end`: all of it */
   dropFrom(position: number, end = Number.POSITIVE_INFINITY): void {
+    if (end <= position) return;
     const kept = this.#spans.flatMap((span) => [
       { start: span.start, end: Math.min(span.end, position) },
       { start: Math.max(span.start, end), end: span.end },

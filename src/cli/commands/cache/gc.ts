@@ -67,7 +67,7 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
 
 /** @param now milliseconds since 1970 */
 function formatCollected(answer: GcAnswer, now: number): string {
-  const { dryRun, stored, wanted, freed, blobs, evicted } = answer;
+  const { dryRun, stored, wanted, freed, blobs, partials = 0, evicted } = answer;
   const unknown = [...formatHosted(answer), ...formatUnknown(answer.unknown)];
   if (wanted === 0) {
     const calm = `Nothing to do: the cache holds ${formatBytes(stored)}, which is within its limits.`;
@@ -80,8 +80,9 @@ function formatCollected(answer: GcAnswer, now: number): string {
     repositories.join(', ') || '-',
   ]);
   const lines = formatList(['DIGEST', 'SIZE', 'LAST READ', 'OF'], rows, blobs);
-  const verb = dryRun ? 'would be evicted' : blobs === 1 ? 'was evicted' : 'were evicted';
-  lines.push(`${count(blobs, 'blob')} ${verb}, ${formatBytes(freed)} of ${formatBytes(stored)}.`);
+  const verb = dryRun ? 'would be evicted' : blobs === 1 && partials === 0 ? 'was evicted' : 'were evicted';
+  const first = partials === 0 ? '' : ` and what had come of ${count(partials, 'other')}`;
+  lines.push(`${count(blobs, 'blob')}${first} ${verb}, ${formatBytes(freed)} of ${formatBytes(stored)}.`);
   if (freed < wanted) {
     lines.push(
       `That is less than the ${formatBytes(wanted)} over the limit: the rest is in use, pinned or has a fresh tag.`,

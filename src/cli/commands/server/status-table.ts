@@ -30,6 +30,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ['listening', listeners.join(', ')],
     ['configuration', configSource],
     ['cache', describeCache(status.cache)],
+    ...describePartial(status.cache),
     ...describePause(status.cache),
     ...describeHosted(status.hosted),
     ...describeRequests(status.requests),
@@ -58,6 +59,13 @@ function describeCache(cache: ServerStatus['cache']): string {
   if (cache === 'off') return 'off';
   const limit = cache.maxSize === undefined ? '' : ` of ${formatBytes(cache.maxSize)}`;
   return `${cache.dir}: ${count(cache.blobs, 'blob')}, ${formatBytes(cache.bytes)}${limit}`;
+}
+
+/** `1 blob, 6.0 GiB, which the next pull continues` */
+function describePartial(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
+  if (cache === 'off' || cache.partial === undefined || cache.partial.count === 0) return [];
+  const { count: blobs, bytes } = cache.partial;
+  return [['partial', `${count(blobs, 'blob')}, ${formatBytes(bytes)}, which the next pull continues`]];
 }
 
 function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {

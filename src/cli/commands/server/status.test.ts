@@ -147,6 +147,16 @@ describe('formatStatus', () => {
     assert.doesNotMatch(formatStatus(idle, now), /hosted/);
   });
 
+  test('says what has come in part, where anything has', () => {
+    const cache = { dir: '/c', blobs: 1, bytes: 0, partial: { count: 2, bytes: 6_400_000_000 } };
+    const text = formatStatus({ ...idle, cache }, now);
+    assert.match(text, /\n {2}partial {8}2 blobs, 6\.0 GiB, which the next pull continues\n/);
+    const nothing = { ...cache, partial: { count: 0, bytes: 0 } };
+    for (const each of [nothing, idle.cache]) {
+      assert.doesNotMatch(formatStatus({ ...idle, cache: each }, now), /partial/);
+    }
+  });
+
   test('says why caching is paused, while it is', () => {
     const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
     const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);
