@@ -44,10 +44,10 @@ async function startThree(): Promise<Three> {
 }
 
 /** Asks for content, and says which upstream gave it. */
-async function ask(mirror: Mirror, { asked }: Three, what = `manifests/${manifest.digest}`): Promise<string> {
+async function ask(mirror: Mirror, three: Three, what = `manifests/${manifest.digest}`): Promise<string> {
   const { status, body } = await mirror.get(`/up/v2/${REPOSITORY}/${what}`);
   assert.equal(status, 200, body.toString());
-  return asked().join(' then ');
+  return three.asked().join(' then ');
 }
 
 describe('fastest', () => {
