@@ -56,7 +56,15 @@ describe('the published package', () => {
        export default plugin;`,
     );
     assert.match(await check([`${bin}/entrepot`, 'plugin', 'test', plugin], { env }), /keeps the contract/);
-    await check([`${root}node_modules/.bin/tsc`, '--noEmit', '--strict', '--module', 'nodenext', plugin]);
+    await check([
+      `${root}node_modules/.bin/tsc`,
+      '--ignoreConfig',
+      '--noEmit',
+      '--strict',
+      '--module',
+      'nodenext',
+      plugin,
+    ]);
 
     const npx = ['npx', '--yes', '--prefer-offline', '--package', workspace.path(`entrepot-${version}.tgz`)];
     assert.match(await check([...npx, 'entrepot', '--version'], { env }), /^entrepot /);
