@@ -2,8 +2,7 @@ import * as z from 'zod';
 import type { Caller, Operation } from './operation.ts';
 import { image, time } from './page.ts';
 import { type PullDetail, pullDetail, pullSummary } from './pull-operations.ts';
-import { route } from './route.ts';
-import { upstreamStatus } from './status.ts';
+import { route, upstreamStatus } from './status.ts';
 
 const accessExplainInput = z.object({
   who: z.string({ error: 'expected `alice`, `token:NAME` or `anonymous`' }).max(200),

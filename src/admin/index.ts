@@ -66,13 +66,13 @@ export {
 } from './pull-operations.ts';
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
-export type { Route } from './route.ts';
 export type { ScheduleEntry, ScheduleRunAnswer, SchedulesAnswer } from './schedule-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
 export {
   type CertificateStatus,
   describeServer,
   describeTransfer,
+  type Route,
   type ServerStatus,
   type TransferStatus,
   type UpstreamStatus,

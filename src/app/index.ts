@@ -7,6 +7,7 @@
 export { type App, startApp } from './app.ts';
 export type { Generation, ProcessContext } from './generation.ts';
 export { openOwnObservations } from './observations.ts';
+export { checkPlugins, testPlugin } from './plugins.ts';
 export {
   accountRulesOf,
   authorityPlaceOf,
@@ -14,7 +15,6 @@ export {
   cacheOptionsOf,
   catalogueOf,
   checkAccess,
-  checkPlugins,
   checkSchedules,
   checkTargetsOf,
   checkTlsFiles,
@@ -28,7 +28,6 @@ export {
   notesOf,
   openAccounts,
   SettingsError,
-  testPlugin,
   wordExplanation,
 } from './settings/index.ts';
 export { suggestAccess } from './suggestion.ts';

@@ -23,14 +23,12 @@ import type {
   Upstreams,
 } from '../upstream/index.ts';
 import { type ListOfStored, OfflineError, offlineOrigin } from './offline.ts';
+import { closePlugins, openPlugins, type Plugins } from './plugins.ts';
 import {
   ClientPool,
   catalogueOf,
-  closePlugins,
   loadUpstream,
   mirrorSpecOf,
-  openPlugins,
-  type Plugins,
   readUpstreamFiles,
   transportOf,
 } from './settings/index.ts';

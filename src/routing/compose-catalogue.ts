@@ -252,7 +252,9 @@ function readUpstreams(
     draft.problems.push(`${where}.upstreams: found an empty list, expected at least one address`);
   }
   const names = new Map<string, number>();
-  return upstreams.flatMap(({ weight: _, ...options }, position) => {
+  return upstreams.flatMap((written, position) => {
+    // A part of the strategy: with another weight it is the same upstream, and keeps its connections and health.
+    const { weight: _, ...options } = written;
     const url = parseUpstreamUrl(options.url);
     if (typeof url === 'string') {
       draft.problems.push(`${where}.upstreams[${position}].url: ${url}`);

@@ -534,7 +534,7 @@ describe('connections', () => {
     assert.match((await failureOf(upstream.fetch(question, 100), 'unavailable')).message, /no answer/);
     assert.deepEqual(
       [events[0]?.status, events[0]?.error, events[0]?.body],
-      [0, 'timeout', { bytes: 0, isOver: true }],
+      [0, 'timeout', { bytes: 0, isOver: true, waitedMs: 0 }],
     );
   });
 

@@ -48,6 +48,24 @@ describe('the published package', () => {
     }
     assert.equal(await server.stop(), 0);
 
+    // So is that of a routing plugin, whose types a user's compiler finds.
+    const plugin = await workspace.file(
+      'routing.ts',
+      `import type { RoutingPlugin } from 'entrepot/routing';
+       const plugin: RoutingPlugin = ({ upstreams }) => upstreams.map(({ name }) => name);
+       export default plugin;`,
+    );
+    assert.match(await check([`${bin}/entrepot`, 'plugin', 'test', plugin], { env }), /keeps the contract/);
+    await check([
+      `${root}node_modules/.bin/tsc`,
+      '--ignoreConfig',
+      '--noEmit',
+      '--strict',
+      '--module',
+      'nodenext',
+      plugin,
+    ]);
+
     const npx = ['npx', '--yes', '--prefer-offline', '--package', workspace.path(`entrepot-${version}.tgz`)];
     assert.match(await check([...npx, 'entrepot', '--version'], { env }), /^entrepot /);
   });

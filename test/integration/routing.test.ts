@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { chmod, readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import type { RoutingQuestion } from 'entrepot/routing';
+import { callControl, controlSocketPath, type ImageExplanation, OPERATIONS } from '../../src/admin/index.ts';
+import { formatImage } from '../../src/cli/commands/pulls/explain-text.ts';
 import { buildImage, type Content } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { Workspace } from '../support/processes.ts';
@@ -12,6 +14,8 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripte
 const REPOSITORY = 'team/app';
 const image = buildImage({ seed: 'routing', architectures: Array.from({ length: 24 }, (_, at) => `cpu${at}`) });
 const manifest = image.platforms[0]?.manifest as Content;
+
+const TEXT = { who: undefined, columns: undefined, now: 0 };
 
 interface Three extends AsyncDisposable {
   readonly a: ScriptedUpstream;
@@ -44,10 +48,10 @@ async function startThree(): Promise<Three> {
 }
 
 /** Asks for content, and says which upstream gave it. */
-async function ask(mirror: Mirror, { asked }: Three, what = `manifests/${manifest.digest}`): Promise<string> {
+async function ask(mirror: Mirror, three: Three, what = `manifests/${manifest.digest}`): Promise<string> {
   const { status, body } = await mirror.get(`/up/v2/${REPOSITORY}/${what}`);
   assert.equal(status, 200, body.toString());
-  return asked().join(' then ');
+  return three.asked().join(' then ');
 }
 
 describe('fastest', () => {
@@ -286,6 +290,30 @@ describe('a routing plugin', () => {
       assert.match(body.toString(), /entrepot_routing_plugin_failures_total\{registry="up",failure="\w+"\} 3/);
     });
   }
+
+  test('explain asks it, and tells the order for tags and for digests apart', async () => {
+    await using three = await startThree();
+    await using workspace = await Workspace.open();
+    const file = await plugin(workspace, order('c', 'b'));
+    await using mirror = await startMirror({ ...configOf(three, file), cache: {} });
+    await mirror.get(`/up/v2/${REPOSITORY}/manifests/latest`);
+    const { image: explained } = await callControl(controlSocketPath(mirror.dir), OPERATIONS.explain, {
+      input: { of: `up/${REPOSITORY}:latest` },
+    });
+    assert.deepEqual(
+      explained?.upstreams.map(({ name }) => name),
+      ['a', 'b', 'c'],
+    );
+    assert.deepEqual(
+      explained?.route?.upstreams.map(({ upstream, why }) => [upstream, why]),
+      ['c', 'b', 'a'].map((name) => [name, 'as the plugin says']),
+    );
+    assert.equal(explained?.route?.plugin?.file, file);
+    assert.match(
+      formatImage(explained as ImageExplanation, TEXT),
+      /\n +by digest +up, .*routing\.mjs: c \(as the plugin says\), b/,
+    );
+  });
 
   test('a reload takes up a changed file, and refuses one that cannot be loaded', async () => {
     await using three = await startThree();

@@ -15,6 +15,7 @@ import { upstreamSpec } from './transport-spec.ts';
 /** Upstreams of one registry, and the events they published. */
 export interface ConnectedUpstreams extends Origin, AsyncDisposable {
   healthOf(): ReturnType<Upstreams['healthOf']>;
+  routeOf(question: Parameters<Upstreams['routeOf']>[1]): ReturnType<Upstreams['routeOf']>;
   readonly events: UpstreamRequestEnded[];
   /** `hot → cold`. */
   readonly failovers: string[];
@@ -32,7 +33,14 @@ export function connectUpstreams(...upstreams: UpstreamGiven[]): ConnectedUpstre
 
 /** As {@link connectUpstreams}, with a clock, chance or limits of the test's own. */
 export function connectUpstreamsWith(
-  { answerTimeout, ...options }: Partial<Pick<UpstreamContext, 'now' | 'random'>> & { readonly answerTimeout?: number },
+  {
+    answerTimeout,
+    strategy,
+    ...options
+  }: Partial<Pick<UpstreamContext, 'now' | 'random'>> & {
+    readonly answerTimeout?: number;
+    readonly strategy?: RegistrySpec['strategy'];
+  },
   ...upstreams: UpstreamGiven[]
 ): ConnectedUpstreams {
   const timeouts: Partial<TransportSpec> =
@@ -45,6 +53,7 @@ export function connectUpstreamsWith(
     library: true,
     delivery: 'stream',
     upstreams: upstreams.map((each) => upstreamSpec(each, timeouts)),
+    strategy,
   };
   const telemetry = new Telemetry();
   const events: UpstreamRequestEnded[] = [];
@@ -68,6 +77,7 @@ export function connectUpstreamsWith(
   });
   return Object.assign(made.originOf(registry), {
     healthOf: () => made.healthOf(registry),
+    routeOf: (question: Parameters<Upstreams['routeOf']>[1]) => made.routeOf(registry, question),
     events,
     failovers,
     health,

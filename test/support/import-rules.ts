@@ -215,10 +215,14 @@ export function loadedWith(path: string, source: string): string[] {
 /** What the imports of a file break, as `file:line: what; remedy`. Paths are relative to the repository. */
 export function brokenImportRules(path: string, source: string): string[] {
   return readImports(path, source).flatMap(({ line, specifier }) => {
-    const broken = specifier === undefined ? COMPUTED : judge(path, specifier);
+    const computed = COMPUTES.has(path) ? undefined : COMPUTED;
+    const broken = specifier === undefined ? computed : judge(path, specifier);
     return broken === undefined ? [] : [`${path}:${line}: ${broken}`];
   });
 }
+
+/** Files that import what the operator names: a module outside the program. */
+const COMPUTES: ReadonlySet<string> = new Set(['src/upstream/plugin/routing-worker.ts']);
 
 const COMPUTED = 'imports a computed path, which cannot be checked; write the path out';
 

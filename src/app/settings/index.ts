@@ -44,7 +44,6 @@ export {
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { type OneImage, oneImage } from './one-image.ts';
-export { checkPlugins, closePlugins, openPlugins, type Plugins, testPlugin } from './plugins.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
 export {
   type CopySchedule,

@@ -109,8 +109,8 @@ async function run(): Promise<void> {
   const alive = setInterval(() => {}, 60_000);
   try {
     const plugin = await load();
-    parentPort?.on('message', async ({ id, question }: PostedQuestion) => {
-      post({ kind: 'answer', id, answer: await answerTo(plugin, question) });
+    parentPort?.on('message', ({ id, question }: PostedQuestion) => {
+      void answerTo(plugin, question).then((answer) => post({ kind: 'answer', id, answer }));
     });
     post({ kind: 'loaded' });
   } catch (error) {

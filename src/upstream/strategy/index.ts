@@ -1,7 +1,7 @@
 /**
  * In which order the upstreams of a registry are asked: ordered, fastest, weighted, or as a plugin says.
  *
- * It only orders the upstreams that may be asked. It sends no request: it learns speed from the clients' requests alone.
+ * It only orders the upstreams that may be asked. It never sends a request: it learns speed from the clients' requests alone.
  */
 
 export { Pace, type PaceView } from './pace.ts';

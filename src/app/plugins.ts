@@ -1,8 +1,7 @@
-import { type Config, formatKey } from '../../config/index.ts';
-import { Telemetry } from '../../telemetry/index.ts';
-import type { HostedPlugin, PluginTrial } from '../../upstream/index.ts';
-import { SettingsError } from './error.ts';
-import { loadUpstream } from './lazy.ts';
+import { type Config, formatKey } from '../config/index.ts';
+import { Telemetry } from '../telemetry/index.ts';
+import type { HostedPlugin, PluginTrial } from '../upstream/index.ts';
+import { loadUpstream, SettingsError } from './settings/index.ts';
 
 /** Routing plugins by their files. */
 export type Plugins = ReadonlyMap<string, HostedPlugin>;
