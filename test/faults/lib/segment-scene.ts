@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningEntrepot } from '../../support/app.ts';
+import type { CountedReads } from '../../support/counting.ts';
 import { Chances } from '../../support/hostile.ts';
 import { type Content, content, noise } from '../../support/image.ts';
 import type { RecordedRequest } from '../../support/scripted/journal.ts';
@@ -11,7 +11,7 @@ import {
   type ScriptedUpstream,
   type ScriptedUpstreamOptions,
 } from '../../support/scripted-upstream.ts';
-import { MiB, readFrom } from './process-figures.ts';
+import { MiB } from './process-figures.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { REPOSITORY, type Stage } from './stage.ts';
 
@@ -218,9 +218,9 @@ export class SegmentScene {
     return this.#bodies.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The ports that bodies come from. */
-  get ports(): readonly number[] {
-    return this.upstreams.flatMap(({ url, cdnUrl }) => [url, cdnUrl]).map((each) => Number(new URL(each).port));
+  /** Bytes that a server has read from the upstreams so far. */
+  readBy({ readFrom }: CountedReads): Promise<number> {
+    return readFrom(this.upstreams);
   }
 
   get #bodies(): readonly RecordedRequest[] {
@@ -245,21 +245,6 @@ export class SegmentScene {
     for (const each of this.upstreams) each.library.remove(REPOSITORY, this.#blob.digest);
     this.#blob = undefined;
   }
-}
-
-/** A server that says how many bytes it has read from its upstreams. */
-export interface CountingServer extends RunningEntrepot {
-  /** Bytes that it has read from some ports. */
-  readFrom(ports: readonly number[]): Promise<number>;
-}
-
-const COUNTER = new URL('counted-reads.ts', import.meta.url).href;
-
-export async function startCounting(stage: Stage, registries: object): Promise<CountingServer> {
-  const file = stage.workspace.path(`reads-${randomUUID()}.json`);
-  const env = { NODE_OPTIONS: `--import ${COUNTER}`, FAULTS_READS: file };
-  const server = await stage.server({ url: '' }, { registries, ...SETTINGS }, { env });
-  return { ...server, readFrom: (ports) => readFrom(file, ports) };
 }
 
 /** Counts who passes. */
