@@ -183,6 +183,7 @@ export class Download {
           if (chunk === undefined && this.#isEnd(body)) {
             if (this.size === undefined || this.written === this.size) return await this.#verify();
           } else if (chunk !== undefined && chunk.length > 0) {
+            this.#segments?.giveWay(this.written + chunk.length, body.end);
             const own = this.#ownPart(chunk);
             // The rest of the chunk is lost: the body cannot be read on, even where none else fetches that any more.
             isOver = own.length < chunk.length;

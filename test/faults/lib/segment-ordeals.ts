@@ -4,7 +4,7 @@ import { type CountedReads, countReads } from '../../support/counting.ts';
 import { check } from '../../support/processes.ts';
 import { becomesStored, becomesTidy } from './disk.ts';
 import { MiB } from './process-figures.ts';
-import type { Pulled } from './pull.ts';
+import { eachOf, type Pulled } from './pull.ts';
 import { SETTINGS, type SegmentScene, SIZE } from './segment-scene.ts';
 import type { Stage } from './stage.ts';
 
@@ -114,11 +114,17 @@ async function readAhead(scene: SegmentScene, { stage, judge }: { stage: Stage; 
     },
   });
   await begun.promise;
-  for (let turn = 0; turn < 12; turn += 1) {
+  const parts = Array.from({ length: 30 }, () => {
     const length = 1 + chances.below(MiB);
-    const wrong = await scene.readPart(server, chances.below(SIZE - length), length);
-    judge.expect(wrong === undefined, `a part, ${wrong}`);
-  }
+    return { start: chances.below(SIZE - length), length };
+  });
+  await eachOf(parts, {
+    atOnce: 3,
+    work: async ({ start, length }) => {
+      const wrong = await scene.readPart(server, start, length);
+      judge.expect(wrong === undefined, `a part, ${wrong}`);
+    },
+  });
   for (const pulled of await Promise.all(followers)) judge.expectWhole(pulled);
   judge.expect(!(await leaving).wrong, 'a complete wrong body for a client that left');
   judge.expect(scene.requests > 1, 'the blob came over one connection');

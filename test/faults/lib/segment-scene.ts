@@ -157,8 +157,14 @@ export class SegmentScene {
   }
 
   /** Lets something strike one request for a segment, or so many, beginning with one of the first two, or with the first. */
-  strike(fault: Fault, { times = 1, on = this.upstream }: { times?: number; on?: ScriptedUpstream } = {}): void {
-    const after = this.#strikesFirst ? 0 : this.chances.below(2);
+  strike(
+    fault: Fault,
+    {
+      times = 1,
+      after = this.#strikesFirst ? 0 : this.chances.below(2),
+      on = this.upstream,
+    }: { readonly times?: number; readonly after?: number; readonly on?: ScriptedUpstream } = {},
+  ): void {
     const { onStrike } = fault;
     this.drawn.push(`${times} after ${after}: ${JSON.stringify({ ...fault, gate: undefined })}`);
     on.fault(isSegment, {
@@ -177,16 +183,18 @@ export class SegmentScene {
     this.upstream.fault(isSegment, { status: 503 });
   }
 
-  /** The upstream wants no request for a second. What was on its way does not count. */
-  rest(): void {
+  /** The upstream wants no request for a second after it has refused one. What was on its way then does not count. */
+  rest(refused: RecordedRequest): void {
     if (this.#restedFrom !== undefined) return;
     const from = performance.now();
     this.#restedFrom = from;
     this.upstream.fault(this.blob.digest, {
       gate: openGate(),
-      onStrike: () => {
+      onStrike: (request) => {
         const since = performance.now() - from;
-        if (since > ON_ITS_WAY && since < 1000 - ON_ITS_WAY) this.#askedDuringRest += 1;
+        if (request === refused) return;
+        const isAgain = startOf(request.range) === startOf(refused.range);
+        if (since < 1000 - ON_ITS_WAY && (isAgain || since > ON_ITS_WAY)) this.#askedDuringRest += 1;
       },
     });
   }
@@ -257,6 +265,10 @@ export function openGate(): Gate {
 /** A request for a part behind the first byte: at the registry, and where that redirects, at its storage. */
 export function isSegment(request: RecordedRequest): boolean {
   return request.method === 'GET' && request.kind === 'blob' && /^bytes=[1-9]\d*-\d+$/.test(request.range ?? '');
+}
+
+function startOf(range: string | undefined): string | undefined {
+  return /^bytes=(\d+)-/.exec(range ?? '')?.[1];
 }
 
 /** Chances of a case, the same for the same seed. */

@@ -66,7 +66,7 @@ const CASES: readonly Case[] = [
     name: '429',
     ...FRUGAL,
     arrange: (scene) => {
-      const fault = { status: 429, headers: { 'retry-after': '1' }, onStrike: () => scene.rest() };
+      const fault = { status: 429, headers: { 'retry-after': '1' }, onStrike: scene.rest.bind(scene) };
       scene.strike(fault, { times: 1 + scene.chances.below(3) });
     },
   },
@@ -75,6 +75,17 @@ const CASES: readonly Case[] = [
     name: 'no answer',
     ...FRUGAL,
     arrange: (scene) => scene.strike({ reset: true }, { times: 1 + scene.chances.below(3) }),
+  },
+  {
+    name: 'no second connection at all',
+    ...FRUGAL,
+    arrange: (scene) => {
+      const throttled = { status: 429, headers: { 'retry-after': '120' } };
+      scene.strike(scene.chances.of([throttled, { status: 503 }, { reset: true }, { stallAfter: 0 }]), {
+        times: 1000,
+        after: 0,
+      });
+    },
   },
   { name: 'refused connections', ...FRUGAL, arrange: refuseConnections },
   {
