@@ -209,6 +209,7 @@ export class Download {
               isOver = true;
             }
           } else if (chunk !== undefined && chunk.length > 0) {
+            this.#segments?.giveWay(this.written + chunk.length, body.end);
             const own = this.#ownPart(chunk);
             // The rest of the chunk is lost: the body cannot be read on, even where none else fetches that any more.
             isOver = own.length < chunk.length;

@@ -39,26 +39,6 @@ export async function sweptMemoryOf(pid: number, file: string): Promise<SweptMem
   return undefined;
 }
 
-/**
- * Bytes that a process has read from some ports up to now, into which counted-reads.ts was loaded.
- *
- * @param file which `FAULTS_READS` named to it
- * @throws {Error} where it does not say so within ten seconds
- */
-export async function readFrom(file: string, ports: readonly number[]): Promise<number> {
-  const now = Date.now();
-  for (let turn = 0; turn < 500; turn += 1) {
-    try {
-      const said = JSON.parse(readFileSync(file, 'utf8')) as { at: number; ports: Record<string, number> };
-      if (said.at >= now) return ports.reduce((sum, port) => sum + (said.ports[port] ?? 0), 0);
-    } catch {
-      // Not yet.
-    }
-    await sleep(20);
-  }
-  throw new Error('The server does not say what it has read');
-}
-
 /** Open descriptors of a process. */
 export function descriptorsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;

@@ -1,10 +1,11 @@
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type CountedReads, countReads } from '../../support/counting.ts';
 import { check } from '../../support/processes.ts';
 import { becomesStored, becomesTidy } from './disk.ts';
 import { MiB } from './process-figures.ts';
-import type { Pulled } from './pull.ts';
-import { type CountingServer, SETTINGS, type SegmentScene, SIZE, startCounting } from './segment-scene.ts';
+import { eachOf, type Pulled } from './pull.ts';
+import { SETTINGS, type SegmentScene, SIZE } from './segment-scene.ts';
 import type { Stage } from './stage.ts';
 
 /** Collects what does not hold in one case. */
@@ -15,7 +16,7 @@ export interface Judge {
   /** Counts a pull that had to fail. */
   wasCut(pulled: Pulled): void;
   /** What a server has read from the upstreams until now is little more than the blob. */
-  expectFrugal(server: CountingServer): Promise<void>;
+  expectFrugal(reads: CountedReads): Promise<void>;
   expectFrugalOverKill(): void;
 }
 
@@ -95,7 +96,9 @@ async function fillDisk(scene: SegmentScene, { stage, judge }: { stage: Stage; j
 async function readAhead(scene: SegmentScene, { stage, judge }: { stage: Stage; judge: Judge }): Promise<void> {
   const { chances } = scene;
   scene.slowDown();
-  const server = await startCounting(stage, { up: scene.config });
+  const reads = countReads(stage.workspace);
+  const config = { registries: { up: scene.config }, ...SETTINGS };
+  const server = await stage.server({ url: '' }, config, { env: reads.env });
   scene.strike({ cutAfter: scene.anywhere() });
   const leave = new AbortController();
   const leavesAt = chances.below(SIZE / 2);
@@ -111,15 +114,21 @@ async function readAhead(scene: SegmentScene, { stage, judge }: { stage: Stage; 
     },
   });
   await begun.promise;
-  for (let turn = 0; turn < 12; turn += 1) {
+  const parts = Array.from({ length: 30 }, () => {
     const length = 1 + chances.below(MiB);
-    const wrong = await scene.readPart(server, chances.below(SIZE - length), length);
-    judge.expect(wrong === undefined, `a part, ${wrong}`);
-  }
+    return { start: chances.below(SIZE - length), length };
+  });
+  await eachOf(parts, {
+    atOnce: 3,
+    work: async ({ start, length }) => {
+      const wrong = await scene.readPart(server, start, length);
+      judge.expect(wrong === undefined, `a part, ${wrong}`);
+    },
+  });
   for (const pulled of await Promise.all(followers)) judge.expectWhole(pulled);
   judge.expect(!(await leaving).wrong, 'a complete wrong body for a client that left');
   judge.expect(scene.requests > 1, 'the blob came over one connection');
-  await judge.expectFrugal(server);
+  await judge.expectFrugal(reads);
   judge.expect(await becomesStored(server.dir, scene.blob), 'it is not stored');
   judge.expect((await server.stop()) === 0, 'it did not stop cleanly');
 }

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningEntrepot } from '../../support/app.ts';
+import type { CountedReads } from '../../support/counting.ts';
 import { Chances } from '../../support/hostile.ts';
 import { type Content, content, noise } from '../../support/image.ts';
 import type { RecordedRequest } from '../../support/scripted/journal.ts';
@@ -11,7 +11,7 @@ import {
   type ScriptedUpstream,
   type ScriptedUpstreamOptions,
 } from '../../support/scripted-upstream.ts';
-import { MiB, readFrom } from './process-figures.ts';
+import { MiB } from './process-figures.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { REPOSITORY, type Stage } from './stage.ts';
 
@@ -157,8 +157,14 @@ export class SegmentScene {
   }
 
   /** Lets something strike one request for a segment, or so many, beginning with one of the first two, or with the first. */
-  strike(fault: Fault, { times = 1, on = this.upstream }: { times?: number; on?: ScriptedUpstream } = {}): void {
-    const after = this.#strikesFirst ? 0 : this.chances.below(2);
+  strike(
+    fault: Fault,
+    {
+      times = 1,
+      after = this.#strikesFirst ? 0 : this.chances.below(2),
+      on = this.upstream,
+    }: { readonly times?: number; readonly after?: number; readonly on?: ScriptedUpstream } = {},
+  ): void {
     const { onStrike } = fault;
     this.drawn.push(`${times} after ${after}: ${JSON.stringify({ ...fault, gate: undefined })}`);
     on.fault(isSegment, {
@@ -177,16 +183,18 @@ export class SegmentScene {
     this.upstream.fault(isSegment, { status: 503 });
   }
 
-  /** The upstream wants no request for a second. What was on its way does not count. */
-  rest(): void {
+  /** The upstream wants no request for a second after it has refused one. What was on its way then does not count. */
+  rest(refused: RecordedRequest): void {
     if (this.#restedFrom !== undefined) return;
     const from = performance.now();
     this.#restedFrom = from;
     this.upstream.fault(this.blob.digest, {
       gate: openGate(),
-      onStrike: () => {
+      onStrike: (request) => {
         const since = performance.now() - from;
-        if (since > ON_ITS_WAY && since < 1000 - ON_ITS_WAY) this.#askedDuringRest += 1;
+        if (request === refused) return;
+        const isAgain = startOf(request.range) === startOf(refused.range);
+        if (since < 1000 - ON_ITS_WAY && (isAgain || since > ON_ITS_WAY)) this.#askedDuringRest += 1;
       },
     });
   }
@@ -218,9 +226,9 @@ export class SegmentScene {
     return this.#bodies.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The ports that bodies come from. */
-  get ports(): readonly number[] {
-    return this.upstreams.flatMap(({ url, cdnUrl }) => [url, cdnUrl]).map((each) => Number(new URL(each).port));
+  /** Bytes that a server has read from the upstreams so far. */
+  readBy({ readFrom }: CountedReads): Promise<number> {
+    return readFrom(this.upstreams);
   }
 
   get #bodies(): readonly RecordedRequest[] {
@@ -247,21 +255,6 @@ export class SegmentScene {
   }
 }
 
-/** A server that says how many bytes it has read from its upstreams. */
-export interface CountingServer extends RunningEntrepot {
-  /** Bytes that it has read from some ports. */
-  readFrom(ports: readonly number[]): Promise<number>;
-}
-
-const COUNTER = new URL('counted-reads.ts', import.meta.url).href;
-
-export async function startCounting(stage: Stage, registries: object): Promise<CountingServer> {
-  const file = stage.workspace.path(`reads-${randomUUID()}.json`);
-  const env = { NODE_OPTIONS: `--import ${COUNTER}`, FAULTS_READS: file };
-  const server = await stage.server({ url: '' }, { registries, ...SETTINGS }, { env });
-  return { ...server, readFrom: (ports) => readFrom(file, ports) };
-}
-
 /** Counts who passes. */
 export function openGate(): Gate {
   const gate = new Gate();
@@ -272,6 +265,10 @@ export function openGate(): Gate {
 /** A request for a part behind the first byte: at the registry, and where that redirects, at its storage. */
 export function isSegment(request: RecordedRequest): boolean {
   return request.method === 'GET' && request.kind === 'blob' && /^bytes=[1-9]\d*-\d+$/.test(request.range ?? '');
+}
+
+function startOf(range: string | undefined): string | undefined {
+  return /^bytes=(\d+)-/.exec(range ?? '')?.[1];
 }
 
 /** Chances of a case, the same for the same seed. */

@@ -1,16 +1,10 @@
+import type { RunningEntrepot } from '../../support/app.ts';
+import { type CountedReads, countReads } from '../../support/counting.ts';
 import { becomesStored, becomesTidy } from '../lib/disk.ts';
 import { eachOf } from '../lib/pull.ts';
 import { Misses, type Outcome, type Row } from '../lib/row.ts';
 import { type Judge, ORDEALS } from '../lib/segment-ordeals.ts';
-import {
-  type CountingServer,
-  chancesFor,
-  openGate,
-  type SceneOptions,
-  SegmentScene,
-  SIZE,
-  startCounting,
-} from '../lib/segment-scene.ts';
+import { chancesFor, openGate, type SceneOptions, SETTINGS, SegmentScene, SIZE } from '../lib/segment-scene.ts';
 import type { Stage } from '../lib/stage.ts';
 
 /** Bytes that are asked for a second time, as a share of the blob, where a segment breaks or is refused. */
@@ -72,7 +66,7 @@ const CASES: readonly Case[] = [
     name: '429',
     ...FRUGAL,
     arrange: (scene) => {
-      const fault = { status: 429, headers: { 'retry-after': '1' }, onStrike: () => scene.rest() };
+      const fault = { status: 429, headers: { 'retry-after': '1' }, onStrike: scene.rest.bind(scene) };
       scene.strike(fault, { times: 1 + scene.chances.below(3) });
     },
   },
@@ -81,6 +75,17 @@ const CASES: readonly Case[] = [
     name: 'no answer',
     ...FRUGAL,
     arrange: (scene) => scene.strike({ reset: true }, { times: 1 + scene.chances.below(3) }),
+  },
+  {
+    name: 'no second connection at all',
+    ...FRUGAL,
+    arrange: (scene) => {
+      const throttled = { status: 429, headers: { 'retry-after': '120' } };
+      scene.strike(scene.chances.of([throttled, { status: 503 }, { reset: true }, { stallAfter: 0 }]), {
+        times: 1000,
+        after: 0,
+      });
+    },
   },
   { name: 'refused connections', ...FRUGAL, arrange: refuseConnections },
   {
@@ -171,13 +176,14 @@ class Play {
       ),
     );
     const registries = Object.fromEntries(scenes.map((scene) => [scene.registry, scene.config]));
-    const server = await startCounting(stage, registries);
+    const reads = countReads(stage.workspace);
+    const server = await stage.server({ url: '' }, { registries, ...SETTINGS }, { env: reads.env });
     await eachOf(CASES, {
       atOnce: AT_ONCE,
       work: async (each, i) => {
         stage.progress(`round ${round + 1}: ${each.name}`);
         const scene = scenes[i] as SegmentScene;
-        await this.#play(each, { scene, server, round });
+        await this.#play(each, { scene, server, reads, round });
         await scene.close();
       },
     });
@@ -194,7 +200,17 @@ class Play {
 
   async #play(
     { name, ends = 'whole', isFrugal = false, mayMiss = false, arrange }: Case,
-    { scene, server, round }: { readonly scene: SegmentScene; readonly server: CountingServer; readonly round: number },
+    {
+      scene,
+      server,
+      reads,
+      round,
+    }: {
+      readonly scene: SegmentScene;
+      readonly server: RunningEntrepot;
+      readonly reads: CountedReads;
+      readonly round: number;
+    },
   ): Promise<void> {
     const judge = this.#judge(name, { scene, round });
     scene.slowDown();
@@ -210,7 +226,7 @@ class Play {
     judge.expect(late === 0, `${late} requests in the second for which no more were wanted`);
     if (ends === 'cut' && !pulled.ok) judge.wasCut(pulled);
     else judge.expectWhole(pulled);
-    if (isFrugal) await judge.expectFrugal(server);
+    if (isFrugal) await judge.expectFrugal(reads);
     scene.heal();
     judge.expectWhole(await scene.pullUntilWell(server), 'when all is well again');
     judge.expect(await becomesStored(server.dir, scene.blob), 'it is not stored');
@@ -237,8 +253,8 @@ class Play {
         counts.cut += 1;
         if (pulled.wrong) add(`a complete wrong body: ${pulled.ending}`);
       },
-      expectFrugal: async (server) => {
-        const twice = (await server.readFrom(scene.ports)) / SIZE - scene.blobs;
+      expectFrugal: async (reads) => {
+        const twice = (await scene.readBy(reads)) / SIZE - scene.blobs;
         this.#twice = Math.max(this.#twice, twice);
         if (twice > TWICE_AT_MOST) add(`${percent(twice)} were fetched twice: ${scene.told}`);
       },

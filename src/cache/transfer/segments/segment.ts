@@ -83,7 +83,7 @@ export class Segment {
     return this.#position === this.start;
   }
 
-  /** Why it failed. */
+  /** Why it failed, or had to ask again last. */
   get error(): Error | undefined {
     return this.#error;
   }
@@ -131,11 +131,11 @@ export class Segment {
         blob?.body.cancel();
         blob = undefined;
         failures += 1;
+        if (!signal.aborted) this.#error = error as Error;
         const { kind, retryAfter } = isOriginFailure(error) ? error : { kind: 'unavailable' as const };
         const isOver = signal.aborted || error instanceof DiskError || this.#isRefused(kind);
         if (isOver || this.#heir !== undefined || !shouldResume({ failuresWithoutProgress: failures, kind })) {
           outcome = signal.aborted ? 'stopped' : 'failed';
-          this.#error = error as Error;
           break;
         }
         await delay(resumeDelay(failures, retryAfter), undefined, { signal }).catch(() => {});

@@ -170,6 +170,29 @@ export class Segments {
     this.#extents.dropBefore(position);
   }
 
+  /**
+   * Gives up segments that have no byte yet where the front gets to them with a body that goes on: an upstream that refuses another
+   * connection, or is slow to answer on it, would otherwise cost the one that works.
+   *
+   * @param position that the front gets to next
+   * @param end the first byte behind the front's body; undefined: it goes to the end of the blob
+   */
+  giveWay(position: number, end = this.#options.size): void {
+    const late = this.#running.filter(
+      ({ segment: { start, reach } }) => reach === start && start <= position && start < end,
+    );
+    if (late.length === 0) return;
+    this.#running = this.#running.filter((each) => !late.includes(each));
+    for (const { segment, release } of late) {
+      // Nothing of it is written any more, though its answer may be here.
+      segment.shorten(segment.start);
+      segment.stop();
+      if (segment.error !== undefined) this.#learn(segment, segment.error);
+      // A connection that has brought nothing all this time makes nothing faster.
+      else if (release !== undefined) this.#growth.limit(Math.max(1, Math.floor(this.#growth.wanted / 2)));
+    }
+  }
+
   /** Takes over the body of the segment that fetches a byte; undefined where none does, or its body has ended. */
   async takeOver(position: number): Promise<{ readonly blob: OriginBlob; readonly end: number } | undefined> {
     const found = this.#running.find(({ segment }) => segment.position <= position && segment.end > position);
