@@ -54,6 +54,8 @@ export function missingPrograms(): readonly string[] {
     nginx: 'nginx-light',
     squid: 'squid',
     wrk: 'wrk',
+    skopeo: 'skopeo',
+    ctr: 'containerd',
     taskset: 'util-linux',
   };
   return Object.entries(packages)
