@@ -22,6 +22,7 @@ import { push } from './b13-push.ts';
 import { recording } from './b14-recording.ts';
 import { bundles } from './b15-export.ts';
 import { segments } from './b16-segments.ts';
+import { tlsBlob } from './b17-tls-blob.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
 import { type BenchOptions, readOptions, USAGE } from './lib/options.ts';
@@ -47,6 +48,7 @@ const BENCHES: readonly Bench[] = [
   recording,
   bundles,
   segments,
+  tlsBlob,
 ];
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));

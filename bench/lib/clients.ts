@@ -7,9 +7,11 @@ import { type Cores, isInstalled } from './machine.ts';
 import type { PullJob, PullReport } from './pull-worker.ts';
 import type { PushJob, PushReport } from './push-worker.ts';
 import type { Via } from './road.ts';
+import type { TlsPullJob, TlsPullReport } from './tls-pull-worker.ts';
 
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'] as const;
 const PULL_WORKER = fileURLToPath(new URL('./pull-worker.ts', import.meta.url));
+const TLS_PULL_WORKER = fileURLToPath(new URL('./tls-pull-worker.ts', import.meta.url));
 const PUSH_WORKER = fileURLToPath(new URL('./push-worker.ts', import.meta.url));
 const SHA256_WORKER = fileURLToPath(new URL('./sha256-worker.ts', import.meta.url));
 const LATENCY_WORKER = fileURLToPath(new URL('./latency-worker.ts', import.meta.url));
@@ -38,6 +40,13 @@ export async function pullAll(pulls: Pulls): Promise<PullReport> {
   const { clients = 1, rounds = 1, lateJoiner = false, tolerant = false, ...what } = pulls;
   const job: PullJob = { ...what, clients, rounds, lateJoiner, tolerant };
   return JSON.parse(await check([...NODE, PULL_WORKER, JSON.stringify(job)], { timeout: 180_000 })) as PullReport;
+}
+
+/** Pulls over TLS on one connection, in a process of its own, every byte compared; rejects where anything is not as it should be. */
+export async function pullOverTls(job: TlsPullJob): Promise<TlsPullReport> {
+  return JSON.parse(
+    await check([...NODE, TLS_PULL_WORKER, JSON.stringify(job)], { timeout: 180_000 }),
+  ) as TlsPullReport;
 }
 
 /** What SHA-256 costs right now on the server's core; CPU seconds per GiB. */

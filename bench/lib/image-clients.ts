@@ -41,19 +41,19 @@ function openSkopeo({ workspace }: Place): ImageClient | undefined {
 /** Fetches as a kubelet's containerd does, and unpacks. containerd itself must be started by root. */
 async function startCtr({ workspace }: Place): Promise<ImageClient | undefined> {
   if (!isInstalled('containerd') || !isInstalled('ctr') || process.getuid?.() !== 0) return undefined;
-  const { ctr } = await startContainerd(workspace);
+  const containerd = await startContainerd(workspace);
   // `native` copies all lower layers for each layer: where it is what there is, unpacking takes longer than fetching.
-  const plugins = await ctr('plugins', 'ls');
+  const plugins = await containerd.ctr('plugins', 'ls');
   const snapshotter = /\boverlayfs\b.*\bok\b/.test(plugins) ? 'overlayfs' : 'native';
   const flags = ['--plain-http', '--snapshotter', snapshotter, '--max-concurrent-downloads', String(LAYERS_AT_ONCE)];
   return {
     name: 'containerd',
     note: `with unpacking (${snapshotter}), which no mirror makes faster`,
     async pull(image) {
-      const seconds = await timed(() => ctr('images', 'pull', ...flags, image));
-      await ctr('images', 'rm', '--sync', image);
-      const left = await ctr('content', 'ls', '--quiet');
-      if (left !== '')
+      const seconds = await timed(() => containerd.ctr('images', 'pull', ...flags, image));
+      await containerd.ctr('images', 'rm', '--sync', image);
+      const left = await containerd.content();
+      if (left.length > 0)
         throw new Error(`containerd keeps content of ${image}, so that its next pull would not be a whole one`);
       return seconds;
     },

@@ -19,7 +19,7 @@ export const USAGE = `usage: npm run bench -- [B1 … B17] [options]
   --runs N       how often each thing is measured, B12's a third as often; the median counts (default 3)
   --blobs N      in the full cache of B6, and the most of B7, up to 1000000 (default 100000)
   --unpinned     clients and servers share the cores, as on most hosts; B2's rates then mean little
-  --beside DIR   B1, B3 and B10 measure the entrepot of another checkout too, in turns
+  --beside DIR   B1, B3, B10 and B17 measure the entrepot of another checkout too, in turns
   --json FILE    where all samples go (default .bench/<time>.json)`;
 
 const UNITS = { MiB: 2 ** 20, GiB: 2 ** 30 } as const;

@@ -54,6 +54,8 @@ export function missingPrograms(): readonly string[] {
     nginx: 'nginx-light',
     squid: 'squid',
     wrk: 'wrk',
+    skopeo: 'skopeo',
+    ctr: 'containerd',
     taskset: 'util-linux',
   };
   return Object.entries(packages)
@@ -230,7 +232,7 @@ export async function startNginx(
 }
 
 /** The words of a template are all to be filled in, and all given are to be used. */
-async function fillTemplate(name: string, values: Readonly<Record<string, string>>): Promise<string> {
+export async function fillTemplate(name: string, values: Readonly<Record<string, string>>): Promise<string> {
   const text = await readFile(new URL(name, PEERS), 'utf8');
   const unused = new Set(Object.keys(values));
   const filled = text.replace(/^(?!\s*#).*$/gm, (line) =>
@@ -245,7 +247,7 @@ async function fillTemplate(name: string, values: Readonly<Record<string, string
   return filled;
 }
 
-interface StartOptions {
+export interface StartOptions {
   /** Answers when the program is ready, whatever it says. */
   readonly url: string;
   readonly env?: NodeJS.ProcessEnv;
@@ -255,7 +257,7 @@ interface StartOptions {
  * Starts a program on the server's core. What it writes goes into a file: read through a pipe, it would be work for the core
  * of the clients.
  */
-async function start(
+export async function start(
   { workspace, cores }: Place,
   command: readonly string[],
   { url, env = process.env }: StartOptions,
