@@ -10,6 +10,9 @@ import { keylessTexts, namesToShorten, readTexts, ShortNames } from './console-w
 /** Gzipped bytes of all files, those of every language included. It opens at once over a slow line. */
 const MAX_BYTES = 60_000;
 
+/** A custom property of a style sheet, where it is set or used. */
+const PROPERTY = /(?<![\w-])--[a-z][\w-]*/g;
+
 type PageOptions = BuildOptions & { write: false; metafile: true };
 type Build = (options: PageOptions) => Promise<{
   readonly outputFiles: readonly { readonly path: string; readonly contents: Uint8Array }[];
@@ -28,13 +31,17 @@ export async function buildConsole(
 ): Promise<{ readonly inputs: readonly string[]; readonly bytes: number }> {
   const texts = await readTexts(join(root, 'ui/src/words'));
   // Which modules there are, the bundler says: it runs twice, in some tenths of a second.
-  const { metafile } = await build(optionsFor(root, { texts, names: new ShortNames(new Set()) }));
+  const { metafile } = await build(
+    optionsFor(root, { texts, names: new ShortNames(new Set()), properties: new Map() }),
+  );
   const inputs = Object.keys(metafile.inputs).filter((path) => existsSync(join(root, path)));
-  const own = inputs
-    .filter((path) => !path.includes('node_modules/'))
-    .map((path) => readFileSync(join(root, path), 'utf8'));
-  const names = new ShortNames(namesToShorten(texts.get('en') ?? {}, own));
-  const { outputFiles } = await build(optionsFor(root, { texts, names }));
+  const own = inputs.filter((path) => !path.includes('node_modules/'));
+  const sources = (kind: RegExp) =>
+    own.filter((path) => kind.test(path)).map((path) => readFileSync(join(root, path), 'utf8'));
+  const modules = sources(/\.tsx?$/);
+  const names = new ShortNames(namesToShorten(texts.get('en') ?? {}, modules));
+  const properties = shortProperties({ modules, styles: sources(/\.css$/) });
+  const { outputFiles } = await build(optionsFor(root, { texts, names, properties }));
   const built = outputFiles.map(({ path, contents }) => ({ name: basename(path), bytes: Buffer.from(contents) }));
   const icon = readFileSync(join(root, 'ui/icon.svg'));
   const files = [...built, { name: `icon-${hashOf(icon).slice(0, 10)}.svg`, bytes: icon }];
@@ -49,7 +56,7 @@ export async function buildConsole(
     .replace('%ICON%', named(/^icon-/));
   const all = [...files, { name: 'index.html', bytes: Buffer.from(page) }].map((file) => ({
     ...file,
-    gzip: gzipSync(file.bytes, { level: 9 }),
+    gzip: smallest(file.bytes),
   }));
   const assets = Object.fromEntries(
     all.map(({ name, bytes, gzip }) => [
@@ -75,7 +82,26 @@ export async function buildConsole(
   return { inputs, bytes };
 }
 
-function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): PageOptions {
+/** Gzipped in the way that is the shortest: how much is put into one block decides it. */
+function smallest(bytes: Buffer): Buffer {
+  const ways = [5, 6, 7, 8, 9].map((memLevel) => gzipSync(bytes, { level: 9, memLevel }));
+  return ways.reduce((best, each) => (each.length < best.length ? each : best));
+}
+
+/**
+ * Short names for the custom properties of the style sheets, apart from those that the page sets.
+ *
+ * @param own the modules of the page, and its style sheets
+ */
+export function shortProperties(
+  own: Readonly<Record<'modules' | 'styles', readonly string[]>>,
+): ReadonlyMap<string, string> {
+  const set = new Set(own.modules.flatMap((source) => source.match(PROPERTY) ?? []));
+  const names = new Set(own.styles.flatMap((style) => style.match(PROPERTY) ?? []).filter((name) => !set.has(name)));
+  return new Map([...names].map((name, at) => [name, `--${at.toString(36)}`]));
+}
+
+function optionsFor(root: string, short: Parameters<typeof keylessTexts>[1] & Shorter): PageOptions {
   return {
     absWorkingDir: root,
     entryPoints: { console: 'ui/src/main.tsx' },
@@ -83,7 +109,7 @@ function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): Pa
     bundle: true,
     // The texts of each language are in a file of their own.
     splitting: true,
-    plugins: [keylessTexts(join(root, 'ui/src/words'), words), shortSource(words.names)],
+    plugins: [keylessTexts(join(root, 'ui/src/words'), short), shortSource(short)],
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     format: 'esm',
@@ -105,11 +131,17 @@ function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): Pa
   };
 }
 
+interface Shorter {
+  readonly names: ShortNames;
+  /** Of the style sheets' custom properties. */
+  readonly properties: ReadonlyMap<string, string>;
+}
+
 /**
- * Calls texts by their short names, and writes elements as calls of `h`, whose children are arguments. The calls that `jsx: 'automatic'`
- * makes name them, and are longer.
+ * Calls texts and custom properties by their short names, and writes elements as calls of `h`, whose children are arguments. The calls
+ * that `jsx: 'automatic'` makes name them, and are longer.
  */
-function shortSource(names: ShortNames): Plugin {
+function shortSource({ names, properties }: Shorter): Plugin {
   // In the first line, so that faults keep their place.
   const elements = "import { Fragment as JsxFragment, h as jsxElement } from 'preact';";
   return {
@@ -119,6 +151,10 @@ function shortSource(names: ShortNames): Plugin {
         const source = names.inSource(readFileSync(path, 'utf8'));
         return path.endsWith('x') ? { contents: elements + source, loader: 'tsx' } : { contents: source, loader: 'ts' };
       });
+      build.onLoad({ filter: /[\\/]ui[\\/]src[\\/].*\.css$/ }, ({ path }) => ({
+        contents: readFileSync(path, 'utf8').replaceAll(PROPERTY, (name) => properties.get(name) ?? name),
+        loader: 'css',
+      }));
     },
   };
 }

@@ -35,6 +35,7 @@ const TEXTS = {
   images: { mine: '1', kind: '2', unread: '3', picked: '4', homes: { hosted: '5' }, both: '6', state: '7', named: '8' },
   table: { both: '9', rows: '10' },
   pulls: { state: { ok: '11' }, mine: '12', own: '13' },
+  groups: { only: { x: '14' } },
 };
 const PAGE = [
   'const { images: w } = words.value; w.mine(w.kind); answer.unread; w.both; w.state; w.homes[answer.is]; w.named',
@@ -54,11 +55,13 @@ for (const source of ['w[name]', 'const { mine } = w;']) {
 
 test('the page and its texts agree on the short names', () => {
   const names = new ShortNames(namesToShorten(TEXTS, PAGE));
-  const { keys, packed } = names.pack(keysOf(TEXTS));
+  const keys = keysOf(TEXTS);
+  const packed = names.pack(keys);
   assert.deepEqual(packed, {
     images: { '': '2 unread picked both state named', homes: 'hosted' },
     table: 'both rows',
-    pulls: { '': '1 $0', state: 'ok' },
+    pulls: { '': '$0 1', state: 'ok' },
+    groups: { only: 'x' },
   });
   const { images, pulls } = keyed(packed, withoutKeys(keys, TEXTS)) as Readonly<Record<string, Texts>>;
   assert.equal(

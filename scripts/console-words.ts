@@ -28,7 +28,8 @@ export function keylessTexts(
   folder: string,
   { texts, names }: { readonly texts: ReadonlyMap<string, Texts>; readonly names: ShortNames },
 ): Plugin {
-  const { keys, packed } = names.pack(keysOf(texts.get('en') ?? {}));
+  const keys = keysOf(texts.get('en') ?? {});
+  const packed = names.pack(keys);
   return {
     name: 'keyless-texts',
     setup(build) {
@@ -57,31 +58,32 @@ export class ShortNames {
   }
 
   /**
-   * The keys in an order in which they take the least room, and what of them is in the page: of short names that follow each other
-   * their number. Groups in a section keep their names, and so do the texts in them: which of them is read, the server may say.
+   * What of the keys is in the page: of short names that follow each other their number. Groups in a section keep their names, and so
+   * do the texts in them: which of them is read, the server may say.
    */
-  pack(keys: Keys): { readonly keys: Keys; readonly packed: Keys } {
+  pack(keys: Keys): Keys {
     const packs = Object.entries(keys).map(([section, each]) => {
-      if (typeof each === 'string') return { section, ...this.#packNames(each) };
-      const { keys: names, packed } = this.#packNames(each[''] as string);
-      return { section, keys: { ...each, '': names }, packed: { ...each, '': packed } };
+      if (typeof each === 'string') return [section, this.#packNames(each)];
+      const { '': names } = each;
+      return [section, typeof names === 'string' ? { ...each, '': this.#packNames(names) } : each];
     });
-    return {
-      keys: Object.fromEntries(packs.map(({ section, keys: each }) => [section, each])),
-      packed: Object.fromEntries(packs.map(({ section, packed }) => [section, packed])),
-    };
+    return Object.fromEntries(packs) as Keys;
   }
 
-  #packNames(names: string): { readonly keys: string; readonly packed: string } {
-    const all = names.split(' ');
-    const first = all.filter((name) => this.#names.has(name) && !this.#short.has(name));
-    for (const name of first) this.#short.set(name, `$${this.#short.size.toString(36)}`);
-    const rest = all.filter((name) => !first.includes(name));
-    const packed = rest.map((name) => this.#short.get(name) ?? name);
-    return {
-      keys: [...first, ...rest].join(' '),
-      packed: [...(first.length > 0 ? [String(first.length)] : []), ...packed].join(' '),
-    };
+  #packNames(names: string): string {
+    const packed: (string | number)[] = [];
+    for (const name of names.split(' ')) {
+      const known = this.#short.get(name);
+      if (!this.#names.has(name) || known !== undefined) {
+        packed.push(known ?? name);
+        continue;
+      }
+      this.#short.set(name, `$${this.#short.size.toString(36)}`);
+      const last = packed.at(-1);
+      if (typeof last === 'number') packed.splice(-1, 1, last + 1);
+      else packed.push(1);
+    }
+    return packed.join(' ');
   }
 
   /** What a module reads, by the short names. To be called after {@link pack}. */
@@ -110,7 +112,7 @@ export function namesToShorten(texts: Texts, own: readonly string[]): ReadonlySe
   for (const [, list = '', section] of page.matchAll(/\{([^{}]*)\} = words\.value(?:\.(\w+))?/g)) {
     for (const part of list.split(',').map((each) => each.trim())) {
       const [name = ''] = part.split(':', 1);
-      const others = section !== undefined ? [name] : /: w$/.test(part) ? [] : namesIn(name);
+      const others = section !== undefined ? [name] : part.endsWith(': w') ? [] : namesIn(name);
       for (const each of others) stays.add(each);
     }
   }

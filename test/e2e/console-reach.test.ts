@@ -10,6 +10,7 @@ import { Workspace } from '../support/processes.ts';
 
 // The console by keyboard, by screen reader and on a phone.
 
+type OverviewAnswer = Awaited<ReturnType<(typeof OPERATIONS)['overview']['handle']>>;
 type ImageAnswer = Awaited<ReturnType<(typeof OPERATIONS)['image']['handle']>>;
 
 /** The views, by the names of their places. */
@@ -67,6 +68,32 @@ describe('reaching the console', needsBrowser(), () => {
         });
       }
     }
+  }
+
+  for (const [language, title, shown] of [
+    [
+      'en',
+      'Transfers from upstreams',
+      [
+        /from hub\d connections?[\d.]+ [KM]?i?B\/s/,
+        /from mirror\.example\.com\d connections?[\d.]+ [KM]?i?B\/s/,
+        /up to [\d.]+ times as fast/,
+      ],
+    ],
+    [
+      'zh',
+      '来自上游的传输',
+      [/来自 hub\d 个连接[\d.]+ [KM]?i?B\/s/, /来自 mirror\.example\.com\d 个连接/, /最快时为单个连接的 [\d.]+ 倍/],
+    ],
+  ] as const) {
+    test(`the first view shows what each upstream brings to a transfer: ${language}`, async () => {
+      await using opened = await ConsolePage.open(browser, stage.entrepot, { language });
+      const { transfers } = await opened.read<OverviewAnswer>('overview');
+      const split = transfers.find(({ repository }) => repository === 'qwen/weights');
+      assert.deepEqual(split?.upstreams?.map(({ upstream }) => upstream).sort(), ['hub', 'mirror.example.com']);
+      const facts = opened.section(title).locator('.flow-facts');
+      for (const text of shown) await facts.filter({ hasText: text }).first().waitFor();
+    });
   }
 
   test('every view is reached by keyboard, with a focus that is seen, in the order of what is read', async () => {

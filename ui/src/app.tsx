@@ -4,8 +4,8 @@
  * - A view is one component in `views/<name>.tsx`, with a row in `views/index.ts`. It gets `rest`, what stands in the address
  *   behind its name: `docker.io/library/nginx:latest` of `/ui/images/docker.io/library/nginx:latest`. It draws one `Heading`,
  *   then `Section`s (`parts/page.tsx`).
- * - Texts are in `words/en.ts` and `words/zh.ts`, under the name of the view: `const { images: w } = words.value`. Code in
- *   a text stands in backticks and is drawn by `<Prose text=… />`. Numbers, bytes and times: `formats.value.bytes(…)`, or the
+ * - Texts are in `words/en.ts` and `words/zh.ts`, under the name of the view: `const { images: w } = words.value`. They are read by
+ *   name (`w.tag`); those that a name chooses are in a group (`w.tabs[tab]`), or the build refuses the page. Code in a text stands in backticks and is drawn by `<Prose text=… />`. Numbers, bytes and times: `formats.value.bytes(…)`, or the
  *   components of `parts/values.tsx` (`Bytes`, `Duration`, `Time`, `Digest`, `Badge`).
  * - Data: `useRead(key, input, { on: ['tag'] })` reads an operation by its key in OPERATIONS, and again at live messages;
  *   `usePages(key, input, entriesOf)` reads a list by cursor, for `PagedTable`. `<Loaded of={resource}>` draws skeleton, error or

@@ -178,18 +178,22 @@ export class Segments {
    * @param end the first byte behind the front's body; undefined: it goes to the end of the blob
    */
   giveWay(position: number, end = this.#options.size): void {
-    const late = this.#running.filter(
-      ({ segment: { start, reach } }) => reach === start && start <= position && start < end,
-    );
-    if (late.length === 0) return;
+    const isLate = ({ segment: { start, reach } }: Running): boolean =>
+      reach === start && start <= position && start < end;
+    if (!this.#running.some(isLate)) return;
+    const late = this.#running.filter(isLate);
     this.#running = this.#running.filter((each) => !late.includes(each));
-    for (const { segment, release } of late) {
+    for (const each of late) {
+      const { segment, release } = each;
+      const upstream = upstreamOf(each);
       // Nothing of it is written any more, though its answer may be here.
       segment.shorten(segment.start);
       segment.stop();
-      if (segment.error !== undefined) this.#learn(segment, segment.error);
+      if (segment.error !== undefined) this.#learn(upstream, segment.error);
       // A connection that has brought nothing all this time makes nothing faster.
-      else if (release !== undefined) this.#growth.limit(Math.max(1, Math.floor(this.#growth.wanted / 2)));
+      else if (release === undefined) continue;
+      else if (upstream === this.#transfer.upstream() || !this.#drop(upstream))
+        this.#growth.limit(Math.max(1, Math.floor(this.#growth.wanted / 2)));
     }
   }
 
