@@ -1,10 +1,10 @@
 import { type Config, formatKey } from '../config/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
-import type { HostedPlugin, PluginTrial } from '../upstream/index.ts';
+import type { PluginTrial, SupervisedPlugin } from '../upstream/index.ts';
 import { loadUpstream, SettingsError } from './settings/index.ts';
 
 /** Routing plugins by their files. */
-export type Plugins = ReadonlyMap<string, HostedPlugin>;
+export type Plugins = ReadonlyMap<string, SupervisedPlugin>;
 
 /**
  * Loads the routing plugins of a configuration, each file once. Without one it loads nothing. Close them after use.

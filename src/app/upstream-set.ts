@@ -14,11 +14,11 @@ import {
 import type { Catalogue } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import type {
-  HostedPlugin,
   MirrorSpec,
   PluginView,
   Question,
   RoutedUpstream,
+  SupervisedPlugin,
   UpstreamContext,
   Upstreams,
 } from '../upstream/index.ts';
@@ -62,7 +62,7 @@ export class UpstreamSets {
   listOfStored: ListOfStored | undefined;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
   /** Those that an origin of a registry asks for its order. */
-  readonly #plugins = new WeakMap<RegistrySpec, HostedPlugin>();
+  readonly #plugins = new WeakMap<RegistrySpec, SupervisedPlugin>();
   /** Those of the sets that are not retired. */
   readonly #opened = new Set<Plugins>();
   readonly #anonymous = new WeakMap<RegistrySpec, ReturnType<typeof anonymousViewsOf>>();

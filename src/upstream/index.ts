@@ -11,7 +11,13 @@ export { parseChallenges, readSecret } from './auth/index.ts';
 export { blockOf, siteBlockOf, versionRefusalOf } from './blocked.ts';
 export type { UpstreamContext } from './context.ts';
 export { UpstreamError } from './error.ts';
-export { type HostedPlugin, openRoutingPlugin, type PluginTrial, type PluginView, tryPlugin } from './plugin/index.ts';
+export {
+  openRoutingPlugin,
+  type PluginTrial,
+  type PluginView,
+  type SupervisedPlugin,
+  tryPlugin,
+} from './plugin/index.ts';
 export { type ProbeQuestion, probeUpstream } from './probe.ts';
 export { Site } from './site.ts';
 export type { MirrorSpec } from './site-spec.ts';

@@ -8,4 +8,4 @@
 export type { RoutingCandidate, RoutingOrder, RoutingPlugin, RoutingQuestion } from './contract.ts';
 export { type PluginTrial, tryPlugin } from './kit.ts';
 export { openRoutingPlugin } from './open-plugin.ts';
-export type { HostedPlugin, PluginView } from './routing-plugin.ts';
+export type { PluginView, SupervisedPlugin } from './routing-plugin.ts';

@@ -1,11 +1,11 @@
 import type { Telemetry } from '../../telemetry/index.ts';
 import { faultOfPluginFile } from './plugin-file.ts';
 import { PluginError } from './plugin-thread.ts';
-import { HostedPlugin } from './routing-plugin.ts';
+import { SupervisedPlugin } from './routing-plugin.ts';
 
 /** A plugin that was loaded, or why it cannot be used: a sentence that names its file and the remedy. */
 export type OpenedPlugin =
-  | { readonly plugin: HostedPlugin; readonly fault: undefined }
+  | { readonly plugin: SupervisedPlugin; readonly fault: undefined }
   | { readonly plugin: undefined; readonly fault: string };
 
 /**
@@ -19,7 +19,7 @@ export async function openRoutingPlugin(
 ): Promise<OpenedPlugin> {
   const fault = await faultOfPluginFile(file);
   if (fault !== undefined) return { plugin: undefined, fault };
-  const plugin = new HostedPlugin(file, context);
+  const plugin = new SupervisedPlugin(file, context);
   try {
     await plugin.load();
     return { plugin, fault: undefined };

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { Telemetry } from '../../telemetry/index.ts';
 import type { RoutingOrder, RoutingQuestion } from './contract.ts';
 import { PluginError } from './plugin-thread.ts';
-import { HostedPlugin, PAUSE_MS } from './routing-plugin.ts';
+import { PAUSE_MS, SupervisedPlugin } from './routing-plugin.ts';
 
 const question = (registry = 'docker.io'): RoutingQuestion => ({
   registry,
@@ -22,7 +22,7 @@ function stage() {
   const telemetry = new Telemetry();
   telemetry.on('warning', ({ message }) => warnings.push(message));
   telemetry.on('routing.plugin.failed', ({ registry, failure }) => failures.push(`${registry} ${failure}`));
-  const plugin = new HostedPlugin('/etc/routing.mjs', {
+  const plugin = new SupervisedPlugin('/etc/routing.mjs', {
     telemetry,
     now: () => world.now,
     thread: {
@@ -41,7 +41,7 @@ function stage() {
   return { world, plugin, warnings, failures, fail };
 }
 
-describe('HostedPlugin', () => {
+describe('SupervisedPlugin', () => {
   test('passes an order on, and no order too', async () => {
     const { plugin, world, warnings } = stage();
     assert.deepEqual(await plugin.order(question()), ['far']);

@@ -32,7 +32,7 @@ interface RoutingPluginOptions {
  * A routing plugin as the server asks it: a failure is logged with the plugin's name and counted, and never reaches a request. One
  * that fails again and again is left alone for a minute.
  */
-export class HostedPlugin {
+export class SupervisedPlugin {
   readonly #thread: Pick<PluginThread, 'file' | 'load' | 'order' | 'close'>;
   readonly #telemetry: Telemetry;
   readonly #now: () => number;
