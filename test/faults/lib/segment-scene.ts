@@ -22,6 +22,9 @@ const RATE = 8 * MiB;
 /** Bytes that a segment has at least. A fault within the first half of them meets every segment. */
 const LEAST = 2 * MiB;
 
+/** Bytes that are read a second time, as a share of the blob, where a segment breaks or is refused. */
+export const TWICE_AT_MOST = 0.02;
+
 /** The server of this row. An upstream that falls silent in a body is left after two seconds. */
 export const SETTINGS = {
   transfer: { connections: 4, min_segment: '2MiB' },
@@ -56,8 +59,8 @@ export class SegmentScene {
   struck = 0;
   /** What was drawn, for people. */
   readonly drawn: string[] = [];
-  /** Blobs that were pulled, this one included. */
-  blobs = 1;
+  /** Bytes that were read of earlier blobs. */
+  #readBefore = 0;
   #strikesFirst = false;
   #blob: Content | undefined;
   /** When the upstream said that it wants a rest, and what it was asked in that time. */
@@ -106,9 +109,9 @@ export class SegmentScene {
   }
 
   /** Goes on with another blob, of which the first segment is struck: there is one, however slow this machine is. */
-  renew(): void {
+  async renew({ readFrom }: CountedReads): Promise<void> {
     this.#release();
-    this.blobs += 1;
+    this.#readBefore = await readFrom(this.upstreams);
     for (const each of this.upstreams) {
       each.heal();
       each.forget();
@@ -226,9 +229,9 @@ export class SegmentScene {
     return this.#bodies.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Bytes that a server has read from the upstreams so far. */
-  readBy({ readFrom }: CountedReads): Promise<number> {
-    return readFrom(this.upstreams);
+  /** Bytes that a server has read of the blob beyond its size, as a share of that. */
+  async fetchedTwice({ readFrom }: CountedReads): Promise<number> {
+    return ((await readFrom(this.upstreams)) - this.#readBefore) / SIZE - 1;
   }
 
   get #bodies(): readonly RecordedRequest[] {
