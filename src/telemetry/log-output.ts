@@ -27,7 +27,8 @@ export interface LogOutput {
 /**
  * Opens standard output or standard error. A line is written at once where none was written in the last
  * {@link TOGETHER_MS}, and otherwise with those that come until then, in their order, by another thread. What waits is written
- * when the process exits, by an exception too; SIGKILL loses it.
+ * when the process exits, by an exception too, and may then come before the lines that the other thread is just writing. SIGKILL
+ * loses it.
  */
 export function openLogOutput(fd: 1 | 2): LogOutput {
   let waiting = '';
