@@ -147,7 +147,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     webhooks: [],
     hosted: ['metadata', 'directory'],
   },
-  upstream: { auth: [], health: [], api: [] },
+  upstream: { auth: [], health: [], redirects: [], api: ['redirects'] },
 };
 
 /** The files above the rooms. */
