@@ -5,7 +5,7 @@ import type { HttpRequest } from '../net/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { Authorizer } from './auth/index.ts';
 import { UpstreamConnection } from './connection.ts';
-import type { RedirectTarget } from './redirect-target.ts';
+import type { RedirectTarget } from './redirects/index.ts';
 import { RequestChain } from './request-chain.ts';
 
 const HOME = 'https://reg.example.com';

@@ -5,8 +5,7 @@ import type { Authorization, Authorizer } from './auth/index.ts';
 import { ANY, type ExchangeOptions, type UpstreamConnection } from './connection.ts';
 import { describeExchange, UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
-import { decideRedirect, isRedirect } from './redirect.ts';
-import type { RedirectTarget } from './redirect-target.ts';
+import { decideRedirect, isRedirect, type RedirectTarget } from './redirects/index.ts';
 import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { withVia } from './with-via.ts';
 

@@ -16,7 +16,7 @@ import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
 import { clientTowards, published } from './exchange.ts';
 import { hostOf } from './host.ts';
-import { decideRedirect, isRedirect } from './redirect.ts';
+import { decideRedirect, isRedirect } from './redirects/index.ts';
 import type { MirrorSpec } from './site-spec.ts';
 import { withVia } from './with-via.ts';
 

@@ -1,7 +1,7 @@
 import { type HttpReply, hrefOf } from '../net/index.ts';
 import type { UploadPlace } from '../oci/index.ts';
 import { ANY, type UpstreamConnection } from './connection.ts';
-import { decideRedirect } from './redirect.ts';
+import { decideRedirect } from './redirects/index.ts';
 import type { UpstreamResponse } from './upstream-request.ts';
 
 /**

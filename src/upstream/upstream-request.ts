@@ -1,7 +1,7 @@
 import type { Via } from '../lib/index.ts';
 import type { HttpHead, WrittenUrl } from '../net/index.ts';
 import type { UploadPlace, Visibility } from '../oci/index.ts';
-import type { RedirectTarget } from './redirect-target.ts';
+import type { RedirectTarget } from './redirects/index.ts';
 import type { SentBody } from './sent-body.ts';
 
 /**

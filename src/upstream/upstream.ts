@@ -25,7 +25,7 @@ import {
   judgeError,
 } from './health/index.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
-import { type RedirectTarget, SharedTargets } from './redirect-target.ts';
+import { type RedirectTarget, SharedTargets } from './redirects/index.ts';
 import { type AnyRequest, mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
 import { Pace, type Question, rateBody } from './strategy/index.ts';
 import { placeOf } from './upload-place.ts';

@@ -147,7 +147,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     webhooks: [],
     hosted: ['metadata', 'directory'],
   },
-  upstream: { auth: [], health: [], api: [], plugin: [], strategy: ['plugin'] },
+  upstream: { auth: [], health: [], redirects: [], api: ['redirects'], plugin: [], strategy: ['plugin'] },
 };
 
 /** The files above the rooms. */

@@ -9,7 +9,7 @@ import {
   parseContentRange,
 } from '../../oci/index.ts';
 import { UpstreamError } from '../error.ts';
-import type { RedirectTarget, SharedTarget } from '../redirect-target.ts';
+import type { RedirectTarget, SharedTarget } from '../redirects/index.ts';
 import type { Upstream } from '../upstream.ts';
 import { scopeOf, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { watchBody } from '../watch-body.ts';

@@ -1,7 +1,7 @@
 import { hrefOf } from '../../net/index.ts';
 import type { BlobLocation } from '../../oci/index.ts';
 import { shownUrl } from '../error.ts';
-import { decideRedirect, isRedirect, needsNoCredential } from '../redirect.ts';
+import { decideRedirect, isRedirect, needsNoCredential } from '../redirects/index.ts';
 import type { Upstream } from '../upstream.ts';
 import type { UpstreamRequest } from '../upstream-request.ts';
 import { type BlobAsked, blobRequest } from './blobs.ts';

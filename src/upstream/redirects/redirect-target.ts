@@ -1,5 +1,5 @@
-import type { WrittenUrl } from '../net/index.ts';
-import type { Visibility } from '../oci/index.ts';
+import type { WrittenUrl } from '../../net/index.ts';
+import type { Visibility } from '../../oci/index.ts';
 import { statedExpiry } from './url-expiry.ts';
 
 /** Milliseconds that the registry is not asked again at most: a right that it withdraws ends with them. */

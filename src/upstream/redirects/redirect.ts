@@ -1,6 +1,6 @@
-import { type AddressPolicy, readReference, type WrittenUrl } from '../net/index.ts';
-import { isNameAllowed } from './address.ts';
-import { hostOf, isHostListed } from './host.ts';
+import { type AddressPolicy, readReference, type WrittenUrl } from '../../net/index.ts';
+import { isNameAllowed } from '../address.ts';
+import { hostOf, isHostListed } from '../host.ts';
 
 /** Redirects followed for one request; a registry needs one, registry.k8s.io two. */
 export const MAX_REDIRECTS = 5;
