@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { connectUpstreamsWith, readAll } from '../../test/support/connect-upstreams.ts';
-import { buildImage, type Content } from '../../test/support/image.ts';
+import { buildImage, type Content, platformOf } from '../../test/support/image.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import { digestOf, type Repository } from '../oci/index.ts';
 
@@ -9,7 +9,7 @@ import { digestOf, type Repository } from '../oci/index.ts';
 
 const MIB = 1024 * 1024;
 const image = buildImage({ architectures: ['amd64'], layers: [300_000, 2 * MIB] });
-const [small, large] = image.platforms[0]?.layers as [Content, Content];
+const [small, large] = platformOf(image, 'amd64').layers as readonly [Content, Content];
 const app: Repository = { registry: 'docker.io', repository: 'library/app' };
 const manifest = { kind: 'digest', digest: image.index.digest } as const;
 const absent = digestOf(Buffer.from('absent'));
