@@ -116,6 +116,26 @@ describe('what was kept of a blob', () => {
     assert.deepEqual(asked(world), [[0, undefined]]);
   });
 
+  test('is fetched again behind a checkpoint that what comes now does not have either', async (t) => {
+    const store = new MemoryBlobStore();
+    const hash = '0'.repeat(32);
+    await keep(store, {
+      size: LAYER.size,
+      extents: [[0, 12 * MB]],
+      checkpoints: [
+        [5 * MB, hash],
+        [9 * MB, hash],
+      ],
+    });
+    const world = await goOn(t, store);
+    assert.ok((await drain((await world.cache.blob(LIBRARY, LAYER.digest, {})).reader)).equals(LAYER.bytes));
+    assert.deepEqual(asked(world).slice(0, 2), [
+      [12 * MB, LAYER.size - 1],
+      [0, 5 * MB - 1],
+    ]);
+    assert.equal(asked(world)[2]?.[0], 5 * MB);
+  });
+
   test('is given to a client only once it is compared', async (t) => {
     const store = new MemoryBlobStore();
     await interrupt(t, { store, at: 9 * MB });

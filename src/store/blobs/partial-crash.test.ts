@@ -153,7 +153,7 @@ async function assertNoted(partials: PartialStore, digest: Digest): Promise<void
 async function assertSound(directory: string, partials: PartialStore): Promise<void> {
   assert.deepEqual(await readdir(join(directory, 'ingest')), []);
   const names = (await partials.list()).map(({ digest }) => digest.replace(':', '-'));
-  const files = await readdir(join(directory, 'partial')).catch(() => []);
+  const files = await readdir(join(directory, 'partial')).catch((): string[] => []);
   assert.deepEqual(files.sort(), names.flatMap((name) => [name, `${name}.note`]).sort());
 }
 

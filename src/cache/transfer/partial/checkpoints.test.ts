@@ -63,6 +63,19 @@ describe('Checkpoints', () => {
     assert.equal(checkpoints.reached(MB, seen(MB, 5)), 'wrong');
     assert.equal(checkpoints.readableTo, Number.POSITIVE_INFINITY);
     assert.deepEqual(checkpoints.all, []);
+    assert.equal(checkpoints.next, 2 * MB, 'it lies ahead of the front');
+  });
+
+  test('are forgotten behind the place from which the front goes on', () => {
+    const checkpoints = new Checkpoints(SIZE, [], new Digester('sha256'));
+    for (const at of [1, 2, 3]) checkpoints.reached(at * MB, seen(at * MB));
+    checkpoints.forget(2 * MB);
+    checkpoints.end(2 * MB + 5, seen(2 * MB + 5));
+    assert.deepEqual(
+      checkpoints.all.map(({ position }) => position),
+      [MB, 2 * MB, 2 * MB + 5],
+    );
+    assert.equal(checkpoints.next, 3 * MB);
   });
 
   test('are passed over where the front goes beyond', () => {

@@ -27,7 +27,7 @@ export type CheckpointFinding = 'right' | 'wrong' | Rewind;
 export class Checkpoints {
   readonly #step: number;
   /** What the front has passed. */
-  readonly #passed: Checkpoint[] = [];
+  #passed: Checkpoint[] = [];
   /** Those of the note that the front has not reached. */
   #ahead: Checkpoint[];
   /** The last one that was found right. */
@@ -80,7 +80,7 @@ export class Checkpoints {
     if (noted?.position === position) {
       if (noted.hash !== hash) {
         if (this.#repairedTo === position) {
-          this.forget();
+          this.forget(position);
           return 'wrong';
         }
         this.#repairedTo = position;
@@ -101,10 +101,11 @@ export class Checkpoints {
     this.#passed.push({ position, hash: hashOf(digester) });
   }
 
-  /** Forgets those of the note that were not reached. */
-  forget(): void {
+  /** Forgets those behind a position, from which the front goes on with what comes now. */
+  forget(position: number): void {
     this.#ahead = [];
-    this.#next = (this.#passed.at(-1)?.position ?? 0) + this.#step;
+    this.#passed = this.#passed.filter((each) => each.position <= position);
+    this.#next = position + this.#step;
   }
 }
 

@@ -190,8 +190,8 @@ export class Keeping {
   wrong(seen: number, { fresh, upstream }: { readonly fresh: Digester; readonly upstream: string }): Place | undefined {
     const checkpoints = this.#checkpoints;
     if (this.#kept === 0 || checkpoints === undefined) return undefined;
-    checkpoints.forget();
     const { trusted } = checkpoints;
+    checkpoints.forget(seen === 0 ? 0 : trusted.position);
     if (seen === 0) {
       this.#kept = 0;
       return { position: 0, digester: fresh };
@@ -245,20 +245,26 @@ export class Keeping {
     const step = Math.max(LEAST_STEP, size * STEP_SHARE);
     if (received - this.#noted < step && now - this.#notedAt < NOTE_EVERY_MS) return;
     if (!this.#content.mayKeep(received)) return;
-    const isFlushed = now - this.#flushedAt >= FLUSH_EVERY_MS;
+    void this.#note(file, { text: this.#text(transfer, size), received });
+  }
+
+  /** Never rejects: another look tries again, and of a full disk the bytes tell. */
+  async #note(
+    file: PartialIngestion,
+    { text, received }: { readonly text: string; readonly received: number },
+  ): Promise<void> {
+    const isFlushed = performance.now() - this.#flushedAt >= FLUSH_EVERY_MS;
     this.#isNoting = true;
-    file
-      .note(this.#text(transfer, size), { flush: isFlushed ? 'note' : 'nothing' })
-      .then(() => {
-        this.#noted = received;
-        if (isFlushed) this.#flushedAt = now;
-      })
-      // Another look tries again; of a full disk the bytes tell.
-      .catch(() => undefined)
-      .finally(() => {
-        this.#notedAt = performance.now();
-        this.#isNoting = false;
-      });
+    try {
+      await file.note(text, { flush: isFlushed ? 'note' : 'nothing' });
+      this.#noted = received;
+      if (isFlushed) this.#flushedAt = performance.now();
+    } catch {
+      // See above.
+    } finally {
+      this.#notedAt = performance.now();
+      this.#isNoting = false;
+    }
   }
 
   #text({ written, extents }: NotedTransfer, size: number): string {
