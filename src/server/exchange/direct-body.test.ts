@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import type { BlobReader } from '../../lib/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
 import { RequestContext } from './context.ts';
+import { PIECE } from './direct-body.ts';
 import { replyStream } from './reply.ts';
 
 // The kernel is played by a write to the socket's descriptor: what counts here is who sends which bytes, and in what order.
@@ -126,6 +127,54 @@ describe('a body that may be sent from its file', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  test('leaves the socket as it found it: the last bytes, and those that are read, wait for no others', async (t) => {
+    for (const [willing, expected] of [
+      [() => 300_000, [false, true]],
+      [() => 0, []],
+    ] as const) {
+      const calls: (boolean | undefined)[] = [];
+      let endedWith: boolean | undefined;
+      const prepare = ({ response }: RequestContext): void => {
+        const { socket } = response;
+        if (socket === null) return;
+        const setNoDelay = socket.setNoDelay.bind(socket);
+        socket.setNoDelay = (isOn) => {
+          calls.push(isOn);
+          return setNoDelay(isOn);
+        };
+        response.once('prefinish', () => (endedWith = calls.at(-1)));
+      };
+      await deliver(t, { willing, prepare });
+      assert.deepEqual(calls, expected);
+      assert.equal(endedWith, expected.at(-1));
+    }
+  });
+
+  test('has the socket send what is read without a delay', async (t) => {
+    let isDelayed = false;
+    let reads = 0;
+    const willing = [200_000, 200_000, 0, 0, 0, 0, 0, 0, 0, 0, 200_000];
+    const prepare = ({ response }: RequestContext): void => {
+      const { socket } = response;
+      if (socket === null) return;
+      socket.setNoDelay = (isOn) => {
+        isDelayed = isOn === false;
+        return socket;
+      };
+      const write = response.write.bind(response);
+      response.write = ((chunk: Buffer, callback: () => void) => {
+        if (chunk.length > PIECE) {
+          reads += 1;
+          assert.ok(!isDelayed);
+        }
+        return write(chunk, callback);
+      }) as typeof write;
+    };
+    const { received } = await deliver(t, { willing: () => willing.shift() ?? 0, prepare });
+    assert.ok(received.equals(body));
+    assert.ok(reads > 0);
   });
 
   test('is read where it cannot be sent at all', async (t) => {

@@ -103,6 +103,7 @@ export async function replyStream(
       if (direct !== undefined && piece !== undefined) {
         begin();
         await outlet.drained();
+        direct.join(true);
         outlet.write(piece);
         await outlet.drained();
         await direct.letOthers();
@@ -110,6 +111,7 @@ export async function replyStream(
         if (sent === length) break;
         continue;
       }
+      direct?.join(false);
       memory ??= new BodyMemory(reader, outlet);
       const target = await memory.next();
       const count = sent === 0 ? await readFirst(reader, target, length) : await reader.read(target);
@@ -121,6 +123,7 @@ export async function replyStream(
       await memory.handedOver();
     }
     if (length !== undefined && sent !== length) throw endedEarly(sent, length);
+    direct?.join(false);
     response.end();
   } catch (error) {
     cut(context, error);
