@@ -2,13 +2,13 @@ import type { Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
 import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
-import { countPartials, createPartialCounters, type PartialReadings } from './partial-metrics.ts';
 import { openRegistry } from './prom-registry.ts';
 import { countRouting, createRoutingCounters } from './routing-metrics.ts';
 import { countSchedules, createScheduleCounters, type ScheduleReadings } from './schedule-metrics.ts';
+import { countTransfers, createTransferCounters, type TransferReadings } from './transfer-metrics.ts';
 import { countWebhooks, createWebhookCounters, type WebhookReadings } from './webhook-metrics.ts';
 
-export interface MetricsOptions extends HostedReadings, PartialReadings, ScheduleReadings, WebhookReadings {
+export interface MetricsOptions extends HostedReadings, TransferReadings, ScheduleReadings, WebhookReadings {
   /** Responses in progress. */
   readonly inFlight?: () => number;
   /** Client connections, idle ones included. */
@@ -126,7 +126,7 @@ export function createCounters({
   return {
     ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
     ...createWebhookCounters({ ...(webhooks && { webhooks }) }),
-    ...createPartialCounters({ ...(partials && { partials }) }),
+    ...createTransferCounters({ ...(partials && { partials }), ...(transfers && { transfers }) }),
     ...createRoutingCounters(),
     ...createScheduleCounters({ ...(schedules && { schedules }) }),
     requests: new Counter({
@@ -188,36 +188,6 @@ export function createCounters({
       name: 'entrepot_served_bytes_total',
       help: 'Body bytes by source; cache: no upstream had to send them.',
       labels: ['registry', 'source'],
-    }),
-    ingests: new Counter({
-      name: 'entrepot_ingests_total',
-      help: 'Finished transfers by outcome.',
-      labels: ['registry', 'outcome'],
-    }),
-    ingestBytes: new Counter({
-      name: 'entrepot_ingest_bytes_total',
-      help: 'Bytes received from upstreams by transfers.',
-      labels: ['registry', 'upstream'],
-    }),
-    joined: new Counter({
-      name: 'entrepot_ingests_joined_total',
-      help: 'Readers that joined a running transfer instead of starting one.',
-      labels: ['registry'],
-    }),
-    resumed: new Counter({
-      name: 'entrepot_ingests_resumed_total',
-      help: 'Times a broken transfer was resumed.',
-      labels: ['registry', 'upstream'],
-    }),
-    split: new Counter({
-      name: 'entrepot_ingests_split_total',
-      help: 'Finished transfers that used several connections at once.',
-      labels: ['registry'],
-    }),
-    splitBytes: new Counter({
-      name: 'entrepot_ingest_split_bytes_total',
-      help: 'Bytes that each upstream delivered to transfers that used several connections at once.',
-      labels: ['registry', 'upstream'],
     }),
     ranges: new Counter({
       name: 'entrepot_ranges_passed_total',
@@ -360,9 +330,6 @@ export function createCounters({
         read: tunnels,
       }),
     }),
-    ...(transfers && {
-      transfers: new Gauge({ name: 'entrepot_ingests_active', help: 'Transfers in progress.', read: transfers }),
-    }),
     ...(upstreams && {
       up: new Gauge({
         name: 'entrepot_upstream_up',
@@ -455,19 +422,7 @@ function subscribe(
     telemetry.on('upstream.health', (event) => {
       if (event.state === 'open') counters.openings.add(1, named(event.registry), upstreamOf(event), event.scope);
     }),
-    telemetry.on('ingest.joined', (event) => counters.joined.add(1, named(event.registry))),
-    telemetry.on('ingest.resumed', (event) => counters.resumed.add(1, named(event.registry), upstreamOf(event))),
-    countPartials(telemetry, counters, named),
-    telemetry.on('ingest.finished', (event) => {
-      counters.ingests.add(1, named(event.registry), event.outcome);
-      for (const { upstream, bytes } of event.upstreams ?? [event]) {
-        counters.ingestBytes.add(bytes, named(event.registry), upstreamOf({ ...event, upstream }));
-      }
-      if (event.connections !== undefined) counters.split.add(1, named(event.registry));
-      for (const { upstream, bytes } of event.upstreams ?? []) {
-        counters.splitBytes.add(bytes, named(event.registry), upstreamOf({ ...event, upstream }));
-      }
-    }),
+    ...countTransfers(telemetry, counters, { named, upstreamOf }),
     telemetry.on('range.passed', (event) => counters.ranges.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('cache.swept', ({ freed }) => counters.evicted.add(freed)),
     telemetry.on('cache.paused', () => counters.pauses.add(1)),

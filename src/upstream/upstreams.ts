@@ -190,7 +190,16 @@ class RegistryOrigin implements Origin {
         content: 'blob',
         method: 'GET',
         need: 'pull',
-        ...{ repository, digest, size, offset, end, partOnly, prefer, only, transfer, signal },
+        repository,
+        digest,
+        size,
+        offset,
+        end,
+        partOnly,
+        prefer,
+        only,
+        transfer,
+        signal,
       },
       async (upstream, asked) => {
         const giveUp = (): void => upstream.wrongBlobs.add(digest);
