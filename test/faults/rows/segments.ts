@@ -87,7 +87,7 @@ const CASES: readonly Case[] = [
     ...FRUGAL,
     arrange: (scene) => {
       const throttled = { status: 429, headers: { 'retry-after': '120' } };
-      scene.strike(scene.chances.of([throttled, { status: 503 }, { reset: true }, { stallAfter: 0 }]), {
+      scene.strike(scene.chances.of([throttled, { status: 503 }, { reset: true }]), {
         times: 1000,
         after: 0,
       });
