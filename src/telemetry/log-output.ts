@@ -11,7 +11,7 @@ const MAX_PENDING_BYTES = 4 * 1024 * 1024;
  * Milliseconds within which lines are written together. Each write is a hand-over to another thread, and costs as much as the
  * lines of several requests.
  */
-const TOGETHER_MS = 10;
+const TOGETHER_MS = 5;
 
 /** Characters of lines that are written before that time is over. */
 const MAX_TOGETHER = 32 * 1024;
