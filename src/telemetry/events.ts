@@ -1,4 +1,5 @@
 import type { Digest, Reference } from '../oci/index.ts';
+import type { SplitEnded } from './split-event.ts';
 
 /**
  * The events of a running server. The log, metrics, the control socket and tests subscribe; publishers do not know their
@@ -58,12 +59,7 @@ export interface Events {
     /** `committed`: cached. `streamed`: delivered but not cached. `aborted`: every reader left. `failed`: see `reason`. */
     readonly outcome: 'committed' | 'streamed' | 'aborted' | 'failed';
     readonly reason?: string;
-    /** The most connections that it used at once, where it used several; its rate at best as a multiple of that with one. */
-    readonly connections?: number;
-    readonly gain?: number;
-    /** Bytes that each upstream delivered, where it used several connections. */
-    readonly upstreams?: readonly { readonly upstream: string; readonly bytes: number }[];
-  };
+  } & SplitEnded;
   /** A range of an uncached blob was fetched on its own, beside the ingest. */
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };
   /** An upstream shows a repository to clients without a credential, which it did not before, or no longer. */

@@ -4,6 +4,7 @@ import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
 import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
 import { openRegistry } from './prom-registry.ts';
 import { countSchedules, createScheduleCounters, type ScheduleReadings } from './schedule-metrics.ts';
+import { countSplit, createSplitCounters } from './split-metrics.ts';
 import { countWebhooks, createWebhookCounters, type WebhookReadings } from './webhook-metrics.ts';
 
 export interface MetricsOptions extends HostedReadings, ScheduleReadings, WebhookReadings {
@@ -122,6 +123,7 @@ export function createCounters({
 }: MetricsOptions & { readonly isReloaded?: () => boolean }) {
   return {
     ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
+    ...createSplitCounters(),
     ...createWebhookCounters({ ...(webhooks && { webhooks }) }),
     ...createScheduleCounters({ ...(schedules && { schedules }) }),
     requests: new Counter({
@@ -202,16 +204,6 @@ export function createCounters({
     resumed: new Counter({
       name: 'entrepot_ingests_resumed_total',
       help: 'Times a broken transfer was resumed.',
-      labels: ['registry', 'upstream'],
-    }),
-    split: new Counter({
-      name: 'entrepot_ingests_split_total',
-      help: 'Finished transfers that used several connections at once.',
-      labels: ['registry'],
-    }),
-    splitBytes: new Counter({
-      name: 'entrepot_ingest_split_bytes_total',
-      help: 'Bytes that each upstream delivered to transfers that used several connections at once.',
       labels: ['registry', 'upstream'],
     }),
     ranges: new Counter({
@@ -458,10 +450,8 @@ function subscribe(
       for (const { upstream, bytes } of event.upstreams ?? [event]) {
         counters.ingestBytes.add(bytes, named(event.registry), upstreamOf({ ...event, upstream }));
       }
-      if (event.connections !== undefined) counters.split.add(1, named(event.registry));
-      for (const { upstream, bytes } of event.upstreams ?? []) {
-        counters.splitBytes.add(bytes, named(event.registry), upstreamOf({ ...event, upstream }));
-      }
+      const labelOf = (upstream: string): string => upstreamOf({ ...event, upstream });
+      countSplit(counters, event, { registry: named(event.registry), labelOf });
     }),
     telemetry.on('range.passed', (event) => counters.ranges.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('cache.swept', ({ freed }) => counters.evicted.add(freed)),
