@@ -90,7 +90,7 @@ export const transferStatus = z.object({
   registry: z.string(),
   repository: z.string(),
   digest: z.string().exactOptional().describe('Absent for a transfer by URL, until it ends.'),
-  upstream: z.string().describe('The one that its first missing byte is asked of.'),
+  upstream: z.string().describe('The one that is trusted most: it sent the first byte.'),
   upstreams: z
     .array(transferUpstream)
     .readonly()

@@ -1,5 +1,5 @@
 import type { Digest, Reference } from '../oci/index.ts';
-import type { IngestEvent } from './ingest-event.ts';
+import type { IngestEvent, SplitEnded } from './ingest-event.ts';
 import type { CertificateOrdered, MitmHandshakeFailed } from './tls-events.ts';
 
 /**
@@ -68,12 +68,7 @@ export interface Events {
     /** `committed`: cached. `streamed`: delivered but not cached. `aborted`: every reader left. `failed`: see `reason`. */
     readonly outcome: 'committed' | 'streamed' | 'aborted' | 'failed';
     readonly reason?: string;
-    /** The most connections that it used at once, where it used several; its rate at best as a multiple of that with one. */
-    readonly connections?: number;
-    readonly gain?: number;
-    /** Bytes that each upstream delivered, where it used several connections. */
-    readonly upstreams?: readonly { readonly upstream: string; readonly bytes: number }[];
-  };
+  } & SplitEnded;
   /** A range of an uncached blob was fetched on its own, beside the ingest. */
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };
   /** An upstream shows a repository to clients without a credential, which it did not before, or no longer. */

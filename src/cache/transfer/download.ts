@@ -196,7 +196,7 @@ export class Download {
             continue;
           }
           if (body === undefined) {
-            body = await this.#open();
+            body = await this.#open(failures);
             await this.#accept(body.blob);
           }
           // Stops at `size` bytes without waiting for the end of the body: an upstream may stall after the last byte.
@@ -218,12 +218,12 @@ export class Download {
           }
           if (isOver || this.#isOver(body)) {
             body.blob.body.cancel();
-            body = undefined;
+            this.#body = body = undefined;
           }
         } catch (error) {
           body?.blob.body.cancel();
           const source = body?.blob;
-          body = undefined;
+          this.#body = body = undefined;
           failures += 1;
           signal.throwIfAborted();
           // Before the first answer, the failover behind open() has tried every upstream. An error of the body without a
@@ -270,14 +270,19 @@ export class Download {
     return this.#segments?.extents ?? [];
   }
 
-  async #open(): Promise<FrontBody> {
+  async #open(failures: number): Promise<FrontBody> {
     const { written: offset } = this;
     const limit = this.#limit;
     // The first request is for the whole blob: its answer says how long that is.
     const end = this.#hasBegun && limit !== undefined && limit !== this.size ? limit : undefined;
     const size = this.#expectedSize;
-    const options = { offset, size, signal: this.#signal, ...(end !== undefined && { end: end - 1 }) };
-    return { blob: await this.#environment.open(options), end };
+    const part = end === undefined ? {} : { end: end - 1 };
+    // Where it has failed, as the registry orders them.
+    const prefer = failures > 0 ? undefined : this.#segments?.nextForFront(this.#first?.upstream ?? '');
+    const blob = await this.#environment.open({ offset, size, signal: this.#signal, prefer, ...part });
+    this.#body = blob;
+    if (prefer === undefined) this.#answered(blob);
+    return { blob, end };
   }
 
   /** Goes on with what an earlier transfer has left. An upstream answers for the blob first. */
@@ -350,6 +355,7 @@ export class Download {
       else {
         body = await segments.takeOver(this.written);
         if (body === undefined && segments.coveredTo(this.written) === this.written) return undefined;
+        if (body !== undefined) this.#body = body.blob;
       }
       this.#signal.throwIfAborted();
     }
@@ -368,7 +374,8 @@ export class Download {
     if (size === undefined || file === undefined || this.bytes.start > 0 || !this.#hasBegun) return undefined;
     const transfer = {
       registry: this.#registry,
-      upstream: () => this.#body?.upstream ?? this.upstream,
+      upstream: () => this.upstream,
+      reading: () => this.#body?.upstream ?? '',
       upstreams: this.#environment.upstreams,
       deliveries: this.#deliveries,
       leave: (upstream: string) => {
@@ -456,9 +463,8 @@ export class Download {
     const [first] = spans;
     if (first === undefined || size === undefined || file === undefined || this.#refused.has(trusted)) return false;
     this.#doubted = first.start;
-    const { open } = this.#environment;
-    const given = { trusted, size, digest, file, open, deliveries: this.#deliveries, signal: this.#signal };
-    const { suspects, wrong, holds } = await repairSpans(spans, given);
+    const common = { open: this.#environment.open, deliveries: this.#deliveries, signal: this.#signal };
+    const { suspects, wrong, holds } = await repairSpans(spans, { trusted, size, digest, file, ...common });
     this.#suspects = suspects;
     this.bytes.forgetTail();
     if (!holds) return false;
@@ -470,7 +476,6 @@ export class Download {
 
   /** Checks offset and size of the body, the first time and after each break; the first time it begins the file. */
   async #accept(blob: OriginBlob): Promise<void> {
-    this.#answered(blob);
     if (blob.offset !== this.written) {
       throw wrongBytes(`Asked ${blob.upstream} for offset ${this.written} and got ${blob.offset}`, blob.upstream);
     }

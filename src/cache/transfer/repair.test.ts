@@ -106,7 +106,8 @@ describe('a blob of which another upstream than the first sent other bytes', () 
     store.before = async (step) => {
       const { written } = ingest;
       const wanted = written > AHEAD ? 300_000 : written === AHEAD ? AHEAD : 0;
-      while (step === 'read' && had < wanted) await new Promise(setImmediate);
+      const isBehind = (): boolean => step === 'read' && had < wanted;
+      while (isBehind()) await new Promise(setImmediate);
     };
     world.finish();
     await assert.rejects(read, /mirror sent other bytes than the digest says/);

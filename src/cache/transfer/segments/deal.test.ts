@@ -23,7 +23,7 @@ describe('dealTo', () => {
     ['the faster', [candidate('a'), candidate('b', { rate: 8 * MB, connections: 3 })], 'b'],
     [
       'of two about as fast the one with fewer',
-      [candidate('a', { connections: 2 }), candidate('b', { rate: 3.5 * MB })],
+      [candidate('a', { connections: 2 }), candidate('b', { rate: 3 * MB })],
       'b',
     ],
     ['of two alike the first', [candidate('a'), candidate('b')], 'a'],
@@ -37,9 +37,9 @@ describe('dealTo', () => {
 });
 
 describe('takeFrom', () => {
-  test('takes a connection from the slowest, of those about as slow from the last with the most', () => {
-    assert.equal(takeFrom([candidate('a'), candidate('b', { rate: MB })]), 'b');
-    assert.equal(takeFrom([candidate('a', { connections: 2 }), candidate('b')]), 'a');
+  test('takes a connection from the one with the most, of those from the slowest, of these from the last', () => {
+    assert.equal(takeFrom([candidate('a', { rate: MB }), candidate('b')]), 'a');
+    assert.equal(takeFrom([candidate('a', { connections: 2 }), candidate('b', { rate: MB })]), 'a');
     assert.equal(takeFrom([candidate('a'), candidate('b')]), 'b');
     assert.equal(takeFrom([]), undefined);
   });

@@ -1,8 +1,8 @@
 /** How many times slower than the best a connection is that is given up. */
 export const MUCH_SLOWER = 4;
 
-/** A connection with this share of the best rate is as good as the best. */
-const AS_GOOD = 0.75;
+/** A connection with this share of the best rate is as good as the best: rates are measured over a second, and vary. */
+const AS_GOOD = 0.6;
 
 /** Measurements of an upstream before it is judged: a connection begins slowly. */
 export const LEAST_STEPS = 2;
@@ -37,12 +37,15 @@ export function dealTo(candidates: readonly Candidate[]): string | undefined {
   return fewest(good)?.upstream;
 }
 
-/** Of upstreams with connections to spare, the one that loses one: the slowest; of those about as slow, the last one with the most. */
+/**
+ * Of upstreams with connections to spare, the one that loses one: that with the most, as these share its line; of those the slowest, and
+ * of these the last.
+ */
 export function takeFrom(candidates: readonly Candidate[]): string | undefined {
-  const worst = Math.min(...candidates.map(rateOf));
-  const slow = candidates.filter((each) => rateOf(each) <= worst / AS_GOOD);
-  const most = Math.max(...slow.map(({ connections }) => connections));
-  return slow.findLast(({ connections }) => connections === most)?.upstream;
+  const most = Math.max(...candidates.map(({ connections }) => connections));
+  const many = candidates.filter(({ connections }) => connections === most);
+  const worst = Math.min(...many.map(rateOf));
+  return many.findLast((each) => rateOf(each) === worst)?.upstream;
 }
 
 /** The upstreams whose connections are much slower than those of the best. */

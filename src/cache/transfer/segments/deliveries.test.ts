@@ -38,7 +38,7 @@ describe('Deliveries', () => {
   test('measures one that sends nothing, and forgets what it once did', () => {
     const deliveries = new Deliveries();
     const connections = new Map([['mirror', 1]]);
-    deliveries.step(0, new Map());
+    deliveries.step(0, connections);
     assert.deepEqual(deliveries.rateOf('mirror'), { rate: undefined, steps: 0 });
     deliveries.step(250, connections);
     assert.deepEqual(deliveries.rateOf('mirror'), { rate: 0, steps: 1 });
@@ -49,16 +49,18 @@ describe('Deliveries', () => {
     assert.ok((deliveries.rateOf('mirror').rate ?? 0) < before / 20);
   });
 
-  test('keeps the rate of a connection while there is none', () => {
+  test('keeps the rate of a connection while there is none, and while one begins or ends', () => {
     const deliveries = new Deliveries();
-    deliveries.step(0, new Map());
+    deliveries.step(0, new Map([['hub', 1]]));
     deliveries.came(hub, 0, 100);
     deliveries.step(250, new Map([['hub', 1]]));
     deliveries.step(500, new Map());
+    deliveries.step(750, new Map());
+    deliveries.step(1000, new Map([['hub', 3]]));
     assert.deepEqual(deliveries.rateOf('hub'), { rate: 400, steps: 1 });
     assert.deepEqual(
       deliveries.shares(() => 0).map(({ bytesPerSecond }) => bytesPerSecond),
-      [133],
+      [27],
     );
   });
 

@@ -22,11 +22,15 @@ interface Delivered {
   bytes: number;
   /** Of these, what the last measurement had. */
   measured: number;
-  /** Bytes that faded, the milliseconds they took, and the milliseconds of all connections together. */
-  came: number;
+  /** Bytes of all connections, and the milliseconds they took; both fade. */
+  all: number;
   took: number;
+  /** Those while no connection began or ended, and the milliseconds of each connection together. */
+  came: number;
   spent: number;
-  /** Measurements with a connection. */
+  /** Connections at the last measurement. */
+  count: number;
+  /** Measurements of a connection. */
   steps: number;
 }
 
@@ -53,22 +57,21 @@ export class Deliveries {
   step(now: number, connections: ReadonlyMap<string, number>): void {
     const milliseconds = now - (this.#since ?? now);
     this.#since = now;
-    if (milliseconds <= 0) return;
     // One that has a connection and sends nothing is measured too.
     for (const upstream of connections.keys()) this.#entry(upstream);
     for (const [upstream, delivered] of this.#of) {
       const count = connections.get(upstream) ?? 0;
       const bytes = delivered.bytes - delivered.measured;
+      const isSteady = count === delivered.count && count > 0;
       delivered.measured = delivered.bytes;
+      delivered.count = count;
+      if (milliseconds <= 0) continue;
+      delivered.all = delivered.all * FADES + bytes;
       delivered.took = delivered.took * FADES + milliseconds;
-      if (count === 0 && bytes === 0) {
-        // Its rate for a connection stays as it was: it has none.
-        delivered.came *= FADES;
-        delivered.spent *= FADES;
-        continue;
-      }
+      // The rate of a connection stays as it was where there is none, or where one had only a part of the time.
+      if (!isSteady) continue;
       delivered.came = delivered.came * FADES + bytes;
-      delivered.spent = delivered.spent * FADES + milliseconds * Math.max(1, count);
+      delivered.spent = delivered.spent * FADES + milliseconds * count;
       delivered.steps += 1;
     }
   }
@@ -78,17 +81,17 @@ export class Deliveries {
     const delivered = this.#of.get(upstream);
     if (delivered === undefined || delivered.steps === 0) return { rate: undefined, steps: 0 };
     const { came, spent, steps } = delivered;
-    return { rate: spent < 1 ? undefined : (came * 1000) / spent, steps };
+    return { rate: (came * 1000) / spent, steps };
   }
 
   /** Each upstream that bytes came from, or are to come from. @param connections to it */
   shares(connections: (upstream: string) => number): readonly UpstreamShare[] {
     return [...this.#of]
-      .map(([upstream, { bytes, came, took }]) => ({
+      .map(([upstream, { bytes, all, took }]) => ({
         upstream,
         connections: connections(upstream),
         bytes,
-        bytesPerSecond: took === 0 ? 0 : Math.round((came * 1000) / took),
+        bytesPerSecond: took === 0 ? 0 : Math.round((all * 1000) / took),
       }))
       .filter((share) => share.bytes > 0 || share.connections > 0);
   }
@@ -120,7 +123,17 @@ export class Deliveries {
   #entry(upstream: string): Delivered {
     const known = this.#of.get(upstream);
     if (known !== undefined) return known;
-    const delivered: Delivered = { source: undefined, bytes: 0, measured: 0, came: 0, took: 0, spent: 0, steps: 0 };
+    const delivered: Delivered = {
+      source: undefined,
+      bytes: 0,
+      measured: 0,
+      all: 0,
+      took: 0,
+      came: 0,
+      spent: 0,
+      count: 0,
+      steps: 0,
+    };
     this.#of.set(upstream, delivered);
     return delivered;
   }

@@ -51,7 +51,8 @@ export function planSegment(situation: Situation): Extent | undefined {
   }
   // The front has all that is left, so far.
   if (taken.length === 0) {
-    if (left < 2 * minSegment) return undefined;
+    const rest = { position: front, end: size, rate: frontRate };
+    if (left < 2 * minSegment) return frontRate === undefined ? undefined : divided([rest], situation);
     const start = front + length;
     return { start, end: shortened({ start, end: size }, length, minSegment) };
   }

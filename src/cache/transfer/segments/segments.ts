@@ -21,8 +21,10 @@ const OPENING_MS = 2000;
 /** A transfer, as its segments see it. */
 export interface SegmentedTransfer {
   readonly registry: string;
-  /** Name of the upstream that the front reads from, or read from last. */
+  /** Name of the upstream that the front was given in the registry's order. */
   readonly upstream: () => string;
+  /** Name of the upstream of which the front reads a body; empty while it has none. */
+  readonly reading: () => string;
   /** Names of the upstreams that may be asked now, in their order. Empty: that is not known, and all of them are asked in turn. */
   readonly upstreams: () => readonly string[];
   readonly deliveries: Deliveries;
@@ -228,6 +230,20 @@ export class Segments {
     return true;
   }
 
+  /**
+   * The upstream that the front asks for its next bytes, so that no line is idle and none is shared where it need not be; undefined: as the
+   * registry orders them.
+   *
+   * @param home the upstream that the front began with; where it may have no segments, the front stays with it
+   */
+  nextForFront(home: string): string | undefined {
+    const front = this.#transfer.reading();
+    const candidates = this.#candidates
+      .filter(({ rate }) => rate !== undefined)
+      .map((each) => ({ ...each, connections: each.connections - (each.upstream === front ? 1 : 0) }));
+    return candidates.some(({ upstream, most }) => upstream === home && most > 0) ? dealTo(candidates) : undefined;
+  }
+
   /** Gives up what only makes the transfer faster: its connections are wanted elsewhere. */
   makeWay(): void {
     this.#growth.limit(1);
@@ -263,7 +279,9 @@ export class Segments {
   #begun(): void {
     if (!this.#isRaised || this.#opening > 0) return;
     this.#isRaised = false;
-    this.#growth.step({ now: performance.now(), received: this.#transfer.written() + this.bytes, opening: 0 });
+    const now = performance.now();
+    this.#transfer.deliveries.step(now, this.#busy(now));
+    this.#growth.step({ now, received: this.#transfer.written() + this.bytes, opening: 0 });
     this.#timer?.refresh();
   }
 
@@ -285,6 +303,7 @@ export class Segments {
       if (upstream === undefined) return;
       const policy = policyOf(upstream);
       const taken = merged([...this.#extents, ...this.#running.map(({ segment }) => spanOf(segment))], front);
+      const frontRate = this.#rateOf(this.#transfer.reading()) ?? this.#rateOf(this.#transfer.upstream());
       const plan = planSegment({
         size,
         front,
@@ -296,8 +315,8 @@ export class Segments {
           end: each.segment.end,
           rate: this.#rateOf(upstreamOf(each)),
         })),
-        frontRate: this.#rateOf(this.#transfer.upstream()),
-        rate: this.#rateOf(upstream) ?? this.#rateOf(this.#transfer.upstream()),
+        frontRate,
+        rate: this.#rateOf(upstream) ?? frontRate,
       });
       if (plan === undefined) return;
       const release = slots.take(registry, upstream, policy);
@@ -352,13 +371,14 @@ export class Segments {
 
   /** Connections to an upstream, the front's among them. */
   #connectionsTo(upstream: string): number {
-    const front = this.#transfer.upstream() === upstream ? 1 : 0;
+    const front = this.#transfer.reading() === upstream ? 1 : 0;
     return this.#running.filter((each) => upstreamOf(each) === upstream).length + front;
   }
 
   /** Connections to each upstream that should bring something by now. */
   #busy(now: number): ReadonlyMap<string, number> {
-    const busy = new Map([[this.#transfer.upstream(), 1]]);
+    const front = this.#transfer.reading();
+    const busy = new Map(front === '' ? [] : [[front, 1]]);
     for (const each of this.#running) {
       if (each.segment.isOpening && now - each.since < OPENING_MS) continue;
       const upstream = upstreamOf(each);
@@ -433,7 +453,10 @@ export class Segments {
       else if (!isFront) this.#learn(upstreamOf(running), error);
     }
     this.#transfer.moved();
-    if (this.#grows && (outcome === 'done' || outcome === 'handed-over')) this.#fill();
+    if (!this.#grows) return;
+    // By then the front has the body that was handed over, and counts where it is.
+    if (outcome === 'handed-over') setImmediate(() => this.#fill());
+    else if (outcome === 'done') this.#fill();
   }
 
   /** An upstream failed a segment: it gets no more of them, or, where there is no other, fewer. */
