@@ -8,16 +8,9 @@ import type { Audience, DownloadEnvironment, DownloadOptions, Splitting } from '
 import { wrongBytes } from './origin-reader.ts';
 import { type Keeping, PartialContentError } from './partial/index.ts';
 import { HELD_BACK, resumeDelay, SOON_REACHED, shouldResume, soonReached } from './policy.ts';
-import { repairSpans } from './repair.ts';
 import { openRest } from './rest.ts';
-import {
-  Deliveries,
-  type Extent,
-  Segments,
-  type SplitPolicy,
-  splitAmong,
-  type UpstreamShare,
-} from './segments/index.ts';
+import { type Extent, Segments, type SplitPolicy, splitAmong, type UpstreamShare } from './segments/index.ts';
+import { Trust } from './trust.ts';
 
 /** A body that the front reads. */
 interface FrontBody {
@@ -49,21 +42,13 @@ export class Download {
   readonly #expectedSize: number | undefined;
   readonly #splitting: Splitting | undefined;
   readonly #keeping: Keeping | undefined;
-  /** Upstreams that gave it wrongly. */
-  readonly #refused = new Set<string>();
-  readonly #deliveries = new Deliveries();
+  readonly #trust = new Trust();
   /** The body that the front read last. */
   #body: OriginBlob | undefined;
-  /** The body that the first bytes of the file come from. Its upstream is the one that is trusted most. */
-  #first: OriginBlob | undefined;
   /** The first byte that no follower can have read. */
   #seen = 0;
   #segments: Segments | undefined;
   #hasBegun = false;
-  /** The first byte that came from another upstream than the one that is trusted most, while that is asked for it again. */
-  #doubted: number | undefined;
-  /** Upstreams that may have delivered wrong bytes besides the most trusted; undefined where that is all of them. */
-  #suspects: ReadonlySet<string> | undefined;
   #verified = false;
   /** The whole has another digest. */
   #isWrong = false;
@@ -126,9 +111,9 @@ export class Download {
   /** How many bytes from the start may be seen. Until the digest holds, one less than the whole. */
   get visible(): number {
     if (this.#verified) return this.written;
-    if (this.digest !== undefined && this.#first?.giveUp !== undefined && this.written < HELD_BACK) return 0;
+    if (this.digest !== undefined && this.#trust.first?.giveUp !== undefined && this.written < HELD_BACK) return 0;
     const readable = this.#front.readableTo;
-    return this.size === undefined ? readable : Math.min(readable, this.size - 1, this.#doubted ?? this.size);
+    return this.size === undefined ? readable : Math.min(readable, this.size - 1, this.#trust.doubted ?? this.size);
   }
 
   /** Reads what is visible, from memory where it has just come and from the growing file otherwise. */
@@ -140,7 +125,7 @@ export class Download {
   /** The first byte from a position on that cannot be read yet, where what is read is not held back until the digest holds. */
   readableTo(position: number): number {
     const { written } = this;
-    if (this.#doubted !== undefined) return Math.max(position, this.#doubted);
+    if (this.#trust.doubted !== undefined) return Math.max(position, this.#trust.doubted);
     // What was kept is compared with its note first.
     if (this.#keeping?.isCompared(position) === true) return Math.max(position, this.#front.readableTo);
     return position < written ? written : (this.#segments?.coveredTo(position) ?? position);
@@ -233,7 +218,7 @@ export class Download {
           if (error instanceof PartialContentError) throw error;
           const isSplit = this.#segments !== undefined && this.#segments.most > 1;
           if (!shouldResume({ failuresWithoutProgress: failures, kind, isSplit })) {
-            const wrong = source ?? (kind === 'invalid' ? this.#first : undefined);
+            const wrong = source ?? (kind === 'invalid' ? this.#trust.first : undefined);
             if (wrong === undefined || !(await this.#turnAway(wrong, kind))) {
               throw failureOf(error, { upstream: this.upstream, another: wrong?.giveUp !== undefined });
             }
@@ -278,7 +263,7 @@ export class Download {
     const size = this.#expectedSize;
     const part = end === undefined ? {} : { end: end - 1 };
     // Where it has failed, as the registry orders them.
-    const prefer = failures > 0 ? undefined : this.#segments?.nextForFront(this.#first?.upstream ?? '');
+    const prefer = failures > 0 ? undefined : this.#segments?.nextForFront(this.#trust.upstream);
     const blob = await this.#environment.open({ offset, size, signal: this.#signal, prefer, ...part });
     this.#body = blob;
     if (prefer === undefined) this.#answered(blob);
@@ -299,7 +284,7 @@ export class Download {
         return await keeping.drop();
       }
       this.#answered(blob);
-      this.#first = blob;
+      this.#trust.begins(blob);
       this.size = size;
       this.bytes.adopt(kept.file);
       this.#hasBegun = true;
@@ -377,9 +362,9 @@ export class Download {
       upstream: () => this.upstream,
       reading: () => this.#body?.upstream ?? '',
       upstreams: this.#environment.upstreams,
-      deliveries: this.#deliveries,
+      deliveries: this.#trust.deliveries,
       leave: (upstream: string) => {
-        if (this.#body?.upstream === upstream && upstream !== this.#first?.upstream) this.#body.body.cancel();
+        if (this.#body?.upstream === upstream && upstream !== this.#trust.upstream) this.#body.body.cancel();
       },
       written: () => this.written,
       reach: () => this.#front.reach,
@@ -399,22 +384,11 @@ export class Download {
    * it while no follower has seen a byte. False: the transfer fails.
    */
   async #turnAway(source: OriginBlob, kind: string): Promise<boolean> {
-    const first = this.#first ?? source;
-    // Of a mixture those are given up that were asked besides the first, which is the one that is trusted most.
-    const mixed = this.#segments === undefined ? [] : this.#deliveries.sourcesBesides(first.upstream);
-    const others = mixed.filter(({ upstream }) => this.#suspects?.has(upstream) ?? true);
-    const wrong = kind !== 'invalid' ? [source] : others.length > 0 ? others : [first];
-    if (wrong.every(({ giveUp }) => giveUp === undefined)) return false;
-    for (const { giveUp } of wrong) giveUp?.();
-    if (wrong.every(({ upstream }) => this.#refused.has(upstream))) return false;
-    for (const { upstream } of wrong) this.#refused.add(upstream);
+    if (!this.#trust.giveUp(source, { kind, isMixed: this.#segments !== undefined })) return false;
     if (this.#seen > 0) return kind !== 'invalid';
     // Answers may have begun with the size that the wrong one gave.
     if (this.#hasBegun && this.size !== this.#expectedSize) return false;
-    this.#first = undefined;
-    this.#deliveries.reset();
-    this.#suspects = undefined;
-    this.#doubted = undefined;
+    this.#trust.reset();
     await this.#segments?.close();
     this.#segments = undefined;
     // What was written may be longer than the blob.
@@ -433,8 +407,7 @@ export class Download {
       const to = this.#keeping?.wrong(this.#seen, { fresh: digesterOf(this.digest), upstream: this.upstream });
       if (to !== undefined) {
         this.#segments = undefined;
-        this.#suspects = undefined;
-        this.#doubted = undefined;
+        this.#trust.clear();
         this.#front.goBack(to);
         return false;
       }
@@ -443,34 +416,28 @@ export class Download {
     }
     this.digest ??= found;
     this.size = this.written;
-    this.#doubted = undefined;
+    this.#trust.clear();
     this.#verified = true;
     this.#audience.notify();
     return true;
   }
 
   /**
-   * Asks the most trusted upstream for what others delivered. Those that delivered other bytes are given up for the blob, and followers
-   * that have read any of these are cut; the others go on.
+   * Corrects what other upstreams than the most trusted delivered. Followers that have read any wrong byte are cut; the others go on.
    *
    * @returns whether the digest holds then
    */
   async #repair(digest: Digest): Promise<boolean> {
     const { size } = this;
     const { file } = this.bytes;
-    const trusted = this.#first?.upstream ?? '';
-    const spans = this.#deliveries.spansBesides(trusted) ?? [];
-    const [first] = spans;
-    if (first === undefined || size === undefined || file === undefined || this.#refused.has(trusted)) return false;
-    this.#doubted = first.start;
-    const common = { open: this.#environment.open, deliveries: this.#deliveries, signal: this.#signal };
-    const { suspects, wrong, holds } = await repairSpans(spans, { trusted, size, digest, file, ...common });
-    this.#suspects = suspects;
+    if (size === undefined || file === undefined) return false;
+    const { open } = this.#environment;
+    const corrected = await this.#trust.repair({ digest, size, file, open, signal: this.#signal });
+    // Memory has what was in the file before.
     this.bytes.forgetTail();
-    if (!holds) return false;
-    for (const upstream of suspects) this.#deliveries.sourceOf(upstream)?.giveUp?.();
-    const liars = [...suspects].join(', ');
-    this.#audience.cut(wrong, wrongBytes(`${liars} sent other bytes than the digest says`, liars, true));
+    if (corrected === undefined) return false;
+    const { liars, spans } = corrected;
+    this.#audience.cut(spans, wrongBytes(`${liars} sent other bytes than the digest says`, liars, true));
     return true;
   }
 
@@ -484,7 +451,7 @@ export class Download {
       throw wrongBytes(`${upstream} gives ${size} bytes for a blob of ${this.size}`, upstream);
     }
     this.size ??= blob.size;
-    if (this.written === 0) this.#first = blob;
+    if (this.written === 0) this.#trust.begins(blob);
     if (this.#hasBegun) return;
     if (!this.#passesOn) await this.#front.begin();
     this.#hasBegun = true;
@@ -503,7 +470,7 @@ export class Download {
       throw wrongBytes(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
     }
     await this.#front.append(chunk);
-    this.#deliveries.came(source, position, position + chunk.length);
+    this.#trust.deliveries.came(source, position, position + chunk.length);
   }
 
   #detach(error: unknown): void {
