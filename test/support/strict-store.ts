@@ -33,14 +33,15 @@ export class StrictStore implements BlobStore {
   get partials(): PartialStore | undefined {
     const { partials } = this.#store;
     if (partials === undefined) return undefined;
-    const guarded = (file: PartialIngestion): PartialIngestion => ({
-      ...this.#ingestion(file),
-      note: async (text, options) => {
-        await this.before('note');
-        await file.note(text, options);
-      },
-      leave: () => file.leave(),
-    });
+    // Not a copy of it, which would have the mark of now.
+    const guarded = (file: PartialIngestion): PartialIngestion =>
+      Object.assign(this.#ingestion(file), {
+        note: async (text: string, options?: Parameters<PartialIngestion['note']>[1]) => {
+          await this.before('note');
+          await file.note(text, options);
+        },
+        leave: () => file.leave(),
+      });
     return {
       begin: async (digest) => {
         await this.before('begin');

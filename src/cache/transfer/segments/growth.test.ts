@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Growth, STEP_MS } from './growth.ts';
+import { Growth, STEP_MS, TRY_AGAIN_MS } from './growth.ts';
 
 const MB = 1024 * 1024;
 
@@ -24,10 +24,25 @@ describe('the connections of a transfer', () => {
     assert.equal(Math.round(growth.gain ?? 0), 8);
   });
 
-  test('go back to one where that fills the line, and are tried once', () => {
+  test('go back to one where that fills the line', () => {
     const wanted = run(new Growth(8), () => 4 * MB, 12);
     assert.deepEqual(wanted.slice(0, 6), [1, 1, 2, 2, 2, 1]);
     assert.ok(wanted.slice(5).every((each) => each === 1));
+  });
+
+  test('are tried again where they brought nothing: later and later, and with success where the line is free by then', () => {
+    const rest = TRY_AGAIN_MS / STEP_MS;
+    const always = run(new Growth(4), () => 4 * MB, 12 * rest);
+    const tries = always.flatMap((each, at) => (each > 1 && always[at - 1] === 1 ? [at] : []));
+    assert.equal(tries.length, 4);
+    const rests = tries.slice(1).map((at, place) => at - (tries[place] ?? 0));
+    for (const [place, steps] of rests.entries()) {
+      assert.ok(steps >= rest * 2 ** place && steps < rest * 2 ** place + 8, `${rests}`);
+    }
+    let at = 0;
+    const busyAtFirst = run(new Growth(4), (connections) => (at++ < 8 ? 4 : connections * 4) * MB, 3 * rest);
+    assert.equal(busyAtFirst[rest - 1], 1);
+    assert.equal(busyAtFirst.at(-1), 4);
   });
 
   test('stay at the last number that helped', () => {

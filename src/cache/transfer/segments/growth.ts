@@ -10,6 +10,9 @@ const FAST_ENOUGH = 200 * 1024 * 1024;
 /** Measurements without a gain that end a try: a connection begins slowly. As many are made before the first try. */
 const PATIENCE = 2;
 
+/** Milliseconds after a try without a gain until the next one; each time twice as long: a line that was busy is not busy for ever. */
+export const TRY_AGAIN_MS = 10_000;
+
 /** What a transfer does now. */
 export interface Progress {
   /** Milliseconds, of a clock that only goes forward. */
@@ -22,7 +25,7 @@ export interface Progress {
 
 /**
  * Decides how many connections a transfer uses: one, then twice as many again and again, while each step makes it faster by an
- * eighth. Connections that bring nothing are given up, and no more are tried.
+ * eighth. Connections that bring nothing are given up, and tried again later, less and less often.
  *
  * It reads no clock and starts nothing.
  */
@@ -38,6 +41,9 @@ export class Growth {
   #first = 0;
   #here = 0;
   #best = 0;
+  /** Until when no more are tried, and how long the next rest is. */
+  #restUntil = Number.NEGATIVE_INFINITY;
+  #rest = TRY_AGAIN_MS;
 
   /** @param most connections */
   constructor(most: number) {
@@ -88,20 +94,23 @@ export class Growth {
       this.#first = this.#here;
     }
     // The highest of some: a line that paused is no line that more connections make faster.
-    if (this.#toMeasure === 0) this.#decide(rate);
+    if (this.#toMeasure === 0) this.#decide(rate, now);
   }
 
-  #decide(rate: number): void {
+  #decide(rate: number, now: number): void {
     const tried = this.#tried;
     if (tried !== undefined && rate < tried.rate * LEAST_GAIN) {
       tried.left -= 1;
       if (tried.left > 0) return;
-      this.#most = tried.from;
       this.#wanted = tried.from;
       this.#tried = undefined;
+      this.#here = 0;
+      this.#restUntil = now + this.#rest;
+      this.#rest *= 2;
       return;
     }
     this.#tried = undefined;
+    if (now < this.#restUntil) return;
     if (this.#wanted >= this.#most || rate >= FAST_ENOUGH) return;
     this.#tried = { from: this.#wanted, rate: this.#here, left: PATIENCE };
     this.#here = 0;
