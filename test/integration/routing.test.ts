@@ -79,8 +79,9 @@ describe('fastest', () => {
 
   test('the next one takes over where it dies, and hands back once it answers again', async () => {
     await using three = await startThree();
-    three.b.fault({}, { delay: 1000 });
-    three.c.fault({}, { delay: 2000 });
+    // Less than the second for which one that fails is not asked.
+    three.b.fault({}, { delay: 600 });
+    three.c.fault({}, { delay: 1200 });
     await using mirror = await startMirror({
       cache: 'off',
       registries: { up: { strategy: 'fastest', upstreams: three.upstreams } },

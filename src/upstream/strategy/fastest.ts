@@ -96,9 +96,10 @@ export class Fastest {
     };
     const due = runners.filter(isDue);
     const isNew = (each: R): boolean => !isMeasured(each) && !this.#tried[content].has(each.name);
-    const untried = due.find(isNew);
     // The first request of all measures the first upstream.
-    if (untried !== undefined && ordered[0] !== undefined && isMeasured(ordered[0])) return untried;
+    if (ordered[0] === undefined || !isMeasured(ordered[0])) return undefined;
+    const untried = due.find(isNew);
+    if (untried !== undefined) return untried;
     if (due.length === 0 || this.#options.random() >= TRY_SHARE) return undefined;
     return due.reduce((oldest, each) => (atOf(each) < atOf(oldest) ? each : oldest));
   }

@@ -40,7 +40,7 @@ describe('rateBody', () => {
     const staged = stage(10, 'always');
     await readAll(staged);
     assert.equal(staged.rates.length, 3);
-    for (const rate of staged.rates) assert.ok(rate > 0 && rate <= MIB / 0.005, `${rate}`);
+    for (const rate of staged.rates) assert.ok(rate > 0 && rate <= MIB / 0.004, `${rate}`);
   });
 
   test('tells none that the reader limits', async () => {
