@@ -89,7 +89,6 @@ describe('fastest', () => {
     for (const expected of ['a', 'b', 'c', 'a']) assert.equal(await ask(mirror, three), expected);
     const heal = three.a.fault({}, { status: 503 });
     for (let i = 0; i < 3; i += 1) assert.equal(await ask(mirror, three), 'a then b');
-    assert.equal(await ask(mirror, three), 'b', 'the first is resting, so it is not even tried');
     const { routes } = await mirror.app.status();
     assert.deepEqual(
       routes?.[0]?.upstreams.map(({ upstream, state, why }) => [upstream, state, why === 'failing, so last']),
@@ -99,6 +98,7 @@ describe('fastest', () => {
         ['a', 'resting', true],
       ],
     );
+    assert.equal(await ask(mirror, three), 'b', 'the first is resting, so it is not even tried');
     heal();
     for (let answer = ''; answer !== 'a'; ) answer = await ask(mirror, three);
     assert.equal(await ask(mirror, three), 'a');
