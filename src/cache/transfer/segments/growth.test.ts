@@ -37,7 +37,7 @@ describe('the connections of a transfer', () => {
     assert.equal(tries.length, 4);
     const rests = tries.slice(1).map((at, place) => at - (tries[place] ?? 0));
     for (const [place, steps] of rests.entries()) {
-      assert.ok(steps >= rest * 2 ** place && steps < rest * 2 ** place + 8, `${rests.join()}`);
+      assert.ok(steps >= rest * 2 ** place && steps < rest * 2 ** place + 8, rests.join());
     }
     let at = 0;
     const busyAtFirst = run(new Growth(4), (connections) => (at++ < 8 ? 4 : connections * 4) * MB, 3 * rest);
