@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { chmod } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Workspace } from '../../../test/support/processes.ts';
 import type { RoutingQuestion } from './contract.ts';
 import { PluginError, PluginThread } from './plugin-thread.ts';
@@ -131,6 +133,34 @@ describe('a plugin in its thread', () => {
     assert.deepEqual(await thread.order(question), ['far']);
     thread.close();
   });
+
+  test('starts again only where its file is still written by its owner alone', async () => {
+    const file = await workspace.file('opened.mjs', 'export default () => process.exit(1)');
+    const thread = new PluginThread(file, { answerWithin: 20_000, loadWithin: 20_000 });
+    await assert.rejects(thread.order(question), fails('crashed', /exit code 1/));
+    await chmod(file, 0o666);
+    await assert.rejects(thread.order(question), fails('load', /^is not loaded: .*can be written by others/));
+    thread.close();
+  });
+
+  for (const thrown of ['"text"', 'null', 'undefined', '{}', 'Object.assign(new Error(), { message: 5 })']) {
+    test(`that throws ${thrown} while no question waits fails at the next one, and ends nothing else`, async () => {
+      using thread = await threadOf(`setTimeout(() => { throw ${thrown}; }, 20); export default () => ["far"]`);
+      await thread.load();
+      await setTimeout(500);
+      await assert.rejects(thread.order(question), fails('crashed', /^ended its thread: /));
+    });
+  }
+
+  for (const posted of ['null', 'undefined', '"ready"', '5', '{}', '{ kind: "answer", id: 99 }']) {
+    test(`may post ${posted} itself`, async () => {
+      using thread = await threadOf(
+        `import { parentPort } from "node:worker_threads";
+        export default () => { parentPort.postMessage(${posted}); return ["far"]; }`,
+      );
+      assert.deepEqual(await thread.order(question), ['far']);
+    });
+  }
 
   test('answers many questions at once, each its own', async () => {
     using thread = await threadOf('export default ({ size }) => size % 2 === 0 ? ["near"] : ["far"]');

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Worker } from 'node:worker_threads';
 import { printable, startThread } from '../../lib/index.ts';
 import type { RoutingOrder, RoutingQuestion } from './contract.ts';
@@ -57,6 +58,8 @@ export class PluginThread {
   readonly #waiting = new Map<number, Waiting>();
   #running: Running | undefined;
   #count = 0;
+  /** Why a thread has ended while no question waited. */
+  #lost: PluginError | undefined;
   #isClosed = false;
 
   constructor(file: string, options: PluginThreadOptions = {}) {
@@ -75,6 +78,13 @@ export class PluginThread {
 
   /** @throws {PluginError} */
   async order(question: RoutingQuestion): Promise<RoutingOrder> {
+    const lost = this.#lost;
+    this.#lost = undefined;
+    if (lost !== undefined) {
+      // The next question finds a thread again; this one tells of what would otherwise never be heard of.
+      this.load().catch(() => {});
+      throw lost;
+    }
     await this.load();
     const answer = await this.#ask(question);
     if (answer.kind === 'fault') throw new PluginError(answer.failure, answer.fault);
@@ -110,18 +120,27 @@ export class PluginThread {
       clearTimeout(timer);
       const error = new PluginError(isLoaded ? failure : 'load', message);
       reject(error);
-      if (this.#running?.thread === thread) this.#end(error);
+      if (this.#running?.thread !== thread) return;
+      if (isLoaded && this.#waiting.size === 0) this.#lost = error;
+      this.#end(error);
     };
-    thread.on('message', (message: Posted) => {
-      if (message.kind === 'not-loaded') return lose('load', message.fault);
-      if (message.kind === 'answer') return this.#settle(message.id, message.answer);
-      isLoaded = true;
-      clearTimeout(timer);
-      resolve();
-    });
-    thread.on('error', (error: Error) =>
-      lose('crashed', `ended its thread: ${error.name}: ${error.message.slice(0, 300)}`),
+    // The plugin has the same port, and may post anything.
+    thread.on(
+      'message',
+      (message: Posted | { readonly kind: 'not-loaded'; readonly fault: unknown } | null | undefined) => {
+        if (message?.kind === 'not-loaded') return lose('load', String(message.fault));
+        if (message?.kind === 'answer') return this.#settle(message.id, message.answer);
+        if (message?.kind !== 'loaded') return;
+        isLoaded = true;
+        clearTimeout(timer);
+        resolve();
+      },
     );
+    // A plugin may throw anything, such as a text.
+    thread.on('error', (error: unknown) => {
+      const said = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error, { depth: 1 });
+      lose('crashed', `ended its thread: ${said.slice(0, 300)}`);
+    });
     thread.on('exit', (code) => lose('crashed', `ended its thread, with the exit code ${code}`));
     thread.unref();
     // It rejects for those that wait, where any do.

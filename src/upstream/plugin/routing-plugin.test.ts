@@ -82,6 +82,16 @@ describe('SupervisedPlugin', () => {
     assert.deepEqual([plugin.view.state, plugin.view.failures], ['working', 5]);
   });
 
+  test('questions that fail by one cause count once in a row, and each as a failure', async () => {
+    const { plugin, world } = stage();
+    const cause = new PluginError('timeout', 'did not answer within 250 ms');
+    world.does = () => {
+      throw cause;
+    };
+    await Promise.all(Array.from({ length: 10 }, () => plugin.order(question())));
+    assert.deepEqual([plugin.view.state, plugin.view.failures], ['working', 10]);
+  });
+
   test('the same failure at the same registry is logged once a minute', async () => {
     const { plugin, world, warnings, failures, fail } = stage();
     const bad = fail('threw Error: oh');

@@ -40,6 +40,7 @@ export class SupervisedPlugin {
   readonly #warned = new Map<string, { at: number; unsaid: number }>();
   #failures = 0;
   #inARow = 0;
+  #lastError: unknown;
   #pausedAt: number | undefined;
   #lastFault: string | undefined;
   #isClosed = false;
@@ -92,7 +93,9 @@ export class SupervisedPlugin {
     const { failure, message } =
       error instanceof PluginError ? error : new PluginError('crashed', `could not be asked: ${String(error)}`);
     this.#failures += 1;
-    this.#inARow += 1;
+    // All that wait for one thread fail by one error.
+    if (error !== this.#lastError) this.#inARow += 1;
+    this.#lastError = error;
     this.#lastFault = message;
     this.#telemetry.publish('routing.plugin.failed', { registry, failure });
     // Several questions may have failed by one cause, and it pauses once.

@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { RoutingPlugin, RoutingQuestion } from './contract.ts';
 import type { PluginAnswer } from './judge.ts';
+import { faultOfPluginFile } from './plugin-file.ts';
 
 // Runs in the thread of plugin-thread.ts: loads the plugin, then answers one question after another.
 
@@ -34,6 +35,9 @@ function post(message: Posted): void {
 }
 
 async function load(): Promise<RoutingPlugin> {
+  // At each start: after a failure the file may be another than the one that was checked.
+  const fault = await faultOfPluginFile(file);
+  if (fault !== undefined) throw new ContractError(`is not loaded: ${fault}`);
   const module: unknown = await import(pathToFileURL(file).href);
   const plugin: unknown = Object(module).default;
   if (typeof plugin === 'function') return plugin as RoutingPlugin;
