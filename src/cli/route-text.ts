@@ -1,4 +1,5 @@
 import type { Route } from '../admin/index.ts';
+import { count } from './format.ts';
 
 /** `docker.io, fastest: near (answers in 12 ms), far (not measured in the last half hour)` */
 export function formatRoute({ registry, by, tags, plugin, upstreams }: Route): string {
@@ -9,5 +10,5 @@ export function formatRoute({ registry, by, tags, plugin, upstreams }: Route): s
 function sayPlugin({ file, state, failures, lastFault }: NonNullable<Route['plugin']>): string {
   if (failures === 0) return file;
   const last = lastFault === undefined ? '' : `, the last time it ${lastFault}`;
-  return `${file} [${state}, failed ${failures} times${last}]`;
+  return `${file} [${state}, failed ${count(failures, 'time')}${last}]`;
 }

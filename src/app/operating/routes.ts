@@ -16,7 +16,9 @@ export async function routesOf({ live, parts }: Pick<RunningServer, 'live' | 'pa
       // By weight each digest has an order of its own, and by a plugin too: shown is that of the weights or the configuration.
       const asked = by === 'fastest' ? registry : { ...registry, strategy: undefined };
       const upstreams = await parts.upstreamSets.routeOf(asked, ANY_BLOB);
-      const weightOf = ({ upstream }: RoutedUpstream): number => weights.get(upstream) ?? 1;
+      // As by weight itself: one that fails comes last.
+      const weightOf = ({ upstream, state }: RoutedUpstream): number =>
+        state === 'resting' ? -1 : (weights.get(upstream) ?? 1);
       const ordered = by === 'weighted' ? upstreams.toSorted((a, b) => weightOf(b) - weightOf(a)) : upstreams;
       return describe(registry, { ordered, parts, isAsked: false });
     }),
@@ -70,7 +72,9 @@ function describe(
     upstreams: ordered.map((each) => {
       const weight = weights.get(each.upstream) ?? 1;
       const why = { fastest: sayPace(each), weighted: sayWeight(weight, sum), plugin: ofPlugin, ordered: '' }[by];
-      return { ...each, ...(by !== 'fastest' && { weight }), why: each.state === 'resting' ? 'failing, so last' : why };
+      // A plugin may put one that fails anywhere.
+      const failing = by === 'plugin' ? `failing, ${why}` : 'failing, so last';
+      return { ...each, ...(by !== 'fastest' && { weight }), why: each.state === 'resting' ? failing : why };
     }),
   };
 }
