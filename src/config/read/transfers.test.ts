@@ -82,6 +82,14 @@ describe('notes on large blobs', () => {
       registry('transfer: {connections: 40}, ', ', transport: {max_conns_per_host: 80}'),
     ],
     ['one connection', 'transport: {max_conns_per_host: 1}\ntransfer: {connections: 1}'],
+    [
+      'a size of parts that one upstream does not use',
+      `transfer: {min_segment: 8MiB}\n${registry('', ', transfer: {connections: 1}')}`,
+    ],
+    [
+      'a size of parts that one upstream alone uses',
+      `transfer: {connections: 1, min_segment: 8MiB}\n${registry('', ', transfer: {connections: 4}')}`,
+    ],
     ['half of the cache', 'cache: {max_size: 20GiB}\ntransfer: {min_segment: 10GiB}'],
   ];
   for (const [what, text] of fine)

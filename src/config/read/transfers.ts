@@ -30,7 +30,12 @@ export function noteTransfers(config: Config, settings: Tree | undefined, note: 
     const found = treeAt(settings, path);
     return found !== undefined && !isNull(found);
   };
-  for (const place of placesOf(config)) {
+  const places = placesOf(config);
+  // An upstream may split its blobs where all others do not, by what is said for all of them.
+  const heeded = new Set(
+    places.filter(({ connections }) => connections.value > 1).map(({ minSegment }) => formatKey(minSegment.path)),
+  );
+  for (const place of places) {
     if (config.cache === 'off') {
       for (const setting of [place.connections, place.minSegment].filter(isWritten)) {
         once(
@@ -41,6 +46,7 @@ export function noteTransfers(config: Config, settings: Tree | undefined, note: 
       continue;
     }
     if (isWritten(place.connections)) noteFew(place, once);
+    if (place.connections.value === 1 && heeded.has(formatKey(place.minSegment.path))) continue;
     if (isWritten(place.minSegment)) noteLarge(place, config.cache.maxSize, once);
   }
 }
