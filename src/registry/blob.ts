@@ -19,6 +19,12 @@ interface BlobSource {
 /** A digest says nothing of the type. */
 const BLOB_TYPE = 'application/octet-stream';
 
+/**
+ * Ranges of one request that are each asked of an upstream, where what comes is not kept. A host without Range sends the blob from its
+ * first byte for each.
+ */
+const MOST_PASSED = 64;
+
 /** Answers `GET` and `HEAD` of a blob: whole, one range of it or several, or 304. */
 export async function sendBlob(context: RequestContext, digest: Digest, source: BlobSource): Promise<void> {
   const headers = {
@@ -64,7 +70,7 @@ function send(context: RequestContext, headers: Headers, answer: BlobAnswer): Pr
   return replyStream(context, 206, partHeaders, { reader, length: part.end - part.start + 1 });
 }
 
-/** Answers several ranges; false where they are to be ignored, or the size is not known: then the whole is the answer. */
+/** Answers several ranges; false where they are to be ignored, are too many to pass on, or the size is not known: then the whole is the answer. */
 async function sendParts(
   context: RequestContext,
   headers: Headers,
@@ -85,6 +91,10 @@ async function sendParts(
     return true;
   }
   const { reader, first } = await PartsReader.open({ parts, size, contentType: BLOB_TYPE, open });
+  if (first.outcome === 'PASS' && parts.length > MOST_PASSED) {
+    reader.close();
+    return false;
+  }
   context.cache = first.outcome;
   context.reason = first.reason;
   context.upstream = first.upstream;

@@ -9,7 +9,7 @@ import { isSecretKey, MASK, MAX_ENTRIES, redact, redactText } from './redact.ts'
 // What JSON escapes, what is not ASCII (and may move a terminal's cursor), and all that `redactText` looks for.
 const NOT_PLAIN = /[^ !#-<>-[\]-~]|:\/\/|ent_|[Bb](?:earer|EARER|asic|ASIC)/;
 
-/** Longer texts are cut by `redactText`. */
+/** Characters of the longest text that is looked at in one pass; `redactText` looks at longer ones, and cuts them. */
 const MAX_PLAIN = 1024;
 
 interface LineOptions {

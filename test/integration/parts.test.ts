@@ -140,6 +140,21 @@ describe('several ranges in one request', () => {
     );
   });
 
+  test('of what is not kept are each asked for up to 64, and more are the whole', async () => {
+    for (const count of [64, 65]) {
+      const { path, layer } = await pulled(`passed-${count}`, 24 * MIB);
+      const spans = Array.from({ length: count }, (_, at) => [12 * MIB + at * 1000, 12 * MIB + at * 1000 + 9] as const);
+      const from = upstream.requests.length;
+      const answer = await mirror.get(path, { range: `bytes=${spans.map(([a, b]) => `${a}-${b}`).join()}` });
+      if (count === 64) assertParts(answer, layer, spans);
+      else {
+        assert.equal(answer.status, 200);
+        assert.ok(answer.body.equals(layer.bytes));
+        assert.ok(upstream.requests.length - from < 4, 'no part after the first was asked for');
+      }
+    }
+  });
+
   for (const [how, fault] of [
     ['is cut', { reset: true }],
     ['is answered 502', { status: 502 }],

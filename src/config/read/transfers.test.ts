@@ -55,6 +55,16 @@ describe('notes on large blobs', () => {
       'ENTREPOT_CONFIG:2:12  transfer.min_segment: no blob that fits into cache.max_size has two such parts, so none is split. Set it to a few MiB, or connections to 1',
     ],
     [
+      'less room for partial content than one blob needs',
+      'cache: {partial_size: 5MB}',
+      'ENTREPOT_CONFIG:1:9  cache.partial_size: keeps nothing, as partial content has 8 MiB at least. Set it to a few GB, or to 0 to turn it off',
+    ],
+    [
+      'more room for partial content than the cache has',
+      'cache: {max_size: 20GiB, partial_size: 30GiB}',
+      'ENTREPOT_CONFIG:1:26  cache.partial_size: without effect beyond cache.max_size, which bounds partial content too. Set it to less than that',
+    ],
+    [
       'what a server without a cache does not use',
       'cache: off\ntransfer: {connections: 8}',
       'ENTREPOT_CONFIG:2:12  transfer.connections: without effect: with cache: off a blob comes over one connection. Remove it, or set cache.dir',
@@ -90,6 +100,7 @@ describe('notes on large blobs', () => {
       'a size of parts that one upstream alone uses',
       `transfer: {connections: 1, min_segment: 8MiB}\n${registry('', ', transfer: {connections: 4}')}`,
     ],
+    ['no room for partial content', 'cache: {partial_size: 0}'],
     ['half of the cache', 'cache: {max_size: 20GiB}\ntransfer: {min_segment: 10GiB}'],
   ];
   for (const [what, text] of fine)

@@ -30,6 +30,7 @@ export function noteTransfers(config: Config, settings: Tree | undefined, note: 
     const found = treeAt(settings, path);
     return found !== undefined && !isNull(found);
   };
+  notePartials(config, once);
   const places = placesOf(config);
   // An upstream may split its blobs where all others do not, by what is said for all of them.
   const heeded = new Set(
@@ -48,6 +49,20 @@ export function noteTransfers(config: Config, settings: Tree | undefined, note: 
     if (isWritten(place.connections)) noteFew(place, once);
     if (place.connections.value === 1 && heeded.has(formatKey(place.minSegment.path))) continue;
     if (isWritten(place.minSegment)) noteLarge(place, config.cache.maxSize, once);
+  }
+}
+
+/** Bytes below which what has come of a blob is not kept; `cache/transfer/partial/keeping.ts` has the same. */
+const LEAST_KEPT = 8 * 1024 * 1024;
+
+/** Room for partial content that cannot be used. */
+function notePartials({ cache }: Config, note: Note): void {
+  if (cache === 'off' || cache.partialSize === undefined || cache.partialSize === 0) return;
+  const path = ['cache', 'partial_size'];
+  if (cache.partialSize < LEAST_KEPT) {
+    note(path, 'keeps nothing, as partial content has 8 MiB at least. Set it to a few GB, or to 0 to turn it off');
+  } else if (cache.maxSize !== undefined && cache.partialSize > cache.maxSize) {
+    note(path, 'without effect beyond cache.max_size, which bounds partial content too. Set it to less than that');
   }
 }
 

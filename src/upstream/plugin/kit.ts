@@ -34,7 +34,9 @@ export async function tryPlugin(file: string, options: TryOptions = {}): Promise
   const { names = ['near', 'far', 'spare'], prints = true, ...deadlines } = options;
   const fileFault = await faultOfPluginFile(file);
   if (fileFault !== undefined) return [{ situation: 'its file', outcome: 'fault', said: fileFault }];
-  const trials: PluginTrial[] = [{ situation: 'its file', outcome: 'ok', said: 'only its owner can write it' }];
+  const trials: PluginTrial[] = [
+    { situation: 'its file', outcome: 'ok', said: 'neither its group nor others can write it' },
+  ];
   const thread = new PluginThread(file, { prints, ...deadlines });
   try {
     await thread.load();
@@ -52,6 +54,8 @@ export async function tryPlugin(file: string, options: TryOptions = {}): Promise
 
 async function tryOne(thread: PluginThread, { name, question }: Situation): Promise<PluginTrial> {
   try {
+    // After a failure it starts again, and a server would not wait for that.
+    await thread.load();
     const order = await thread.order(question);
     const note = noteOn(order, question);
     const said = order === undefined ? 'the order of the configuration' : shown(order);

@@ -113,6 +113,7 @@ describe('a plugin in its thread', () => {
     test(`is ended where it gives no answer in time, and started again: ${text}`, async () => {
       using thread = await threadOf(text, { answerWithin: 50 });
       for (let i = 0; i < 2; i += 1) {
+        await thread.load();
         await assert.rejects(thread.order(question), fails('timeout', /^did not answer within 50 ms$/));
       }
     });
@@ -124,6 +125,15 @@ describe('a plugin in its thread', () => {
       await assert.rejects(thread.load(), fails('load', /^was not loaded within 0\.3 s$/));
     });
   }
+
+  test('that takes long to load is not waited for, and is asked later', async () => {
+    using thread = await threadOf('await new Promise((go) => setTimeout(go, 400)); export default () => ["far"]', {
+      answerWithin: 50,
+    });
+    assert.equal(await thread.order(question), undefined);
+    await thread.load();
+    assert.deepEqual(await thread.order(question), ['far']);
+  });
 
   test('starts again as its file is by then', async () => {
     const file = await workspace.file('changing.mjs', 'export default () => process.exit(1)');
@@ -176,7 +186,7 @@ describe('a plugin in its thread', () => {
     await thread.load();
     const waiting = assert.rejects(thread.order(question), fails('load', /^was replaced or removed$/));
     // The question has been put by then.
-    await Promise.resolve();
+    await setTimeout(0);
     thread.close();
     await waiting;
     await assert.rejects(thread.order(question), fails('load', /^was replaced or removed$/));

@@ -76,7 +76,7 @@ export class PluginThread {
     return this.#running.loaded;
   }
 
-  /** @throws {PluginError} */
+  /** Undefined also while it is loading for longer than an answer may take. @throws {PluginError} */
   async order(question: RoutingQuestion): Promise<RoutingOrder> {
     const lost = this.#lost;
     this.#lost = undefined;
@@ -85,7 +85,8 @@ export class PluginThread {
       this.load().catch(() => {});
       throw lost;
     }
-    await this.load();
+    // It goes on loading, and a later question finds it.
+    if (!(await this.#isLoadedSoon())) return undefined;
     const answer = await this.#ask(question);
     if (answer.kind === 'fault') throw new PluginError(answer.failure, answer.fault);
     const { names, said } = answer;
@@ -98,6 +99,17 @@ export class PluginThread {
   close(): void {
     this.#isClosed = true;
     this.#end(new PluginError('load', 'was replaced or removed'));
+  }
+
+  /** Whether the plugin is loaded, now or within the time for an answer. @throws {PluginError} where it cannot be loaded */
+  async #isLoadedSoon(): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(resolve, this.#answerWithin, false);
+    try {
+      return await Promise.race([this.load().then(() => true), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #start(): Running {
@@ -150,6 +162,7 @@ export class PluginThread {
 
   async #ask(question: RoutingQuestion): Promise<PluginAnswer> {
     const running = this.#running;
+    if (this.#isClosed) throw new PluginError('load', 'was replaced or removed');
     if (running === undefined) throw new PluginError('crashed', 'ended its thread');
     if (this.#waiting.size >= MOST_WAITING) throw new PluginError('timeout', `has ${MOST_WAITING} questions to answer`);
     const { promise, resolve: settle, reject: fail } = Promise.withResolvers<PluginAnswer>();

@@ -114,7 +114,8 @@ export class SupervisedPlugin {
       last.unsaid += 1;
       return;
     }
-    const again = last === undefined || last.unsaid === 0 ? '' : ` (and ${last.unsaid} times since the last warning)`;
+    const again =
+      last === undefined || last.unsaid === 0 ? '' : ` (and ${timesOf(last.unsaid)} since the last warning)`;
     if (this.#warned.size >= MAX_WARNED) this.#warned.clear();
     this.#warned.set(key, { at: now, unsaid: 0 });
     const { file } = this.#thread;
@@ -125,4 +126,8 @@ export class SupervisedPlugin {
       message: `The routing plugin ${file} failed${again}: ${what}. ${rest}. Test it with: entrepot plugin test ${file}`,
     });
   }
+}
+
+function timesOf(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
 }
