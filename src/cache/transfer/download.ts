@@ -178,6 +178,9 @@ export class Download {
           if (this.written > before) failures = 0;
           if (this.#hasBegun && this.written === this.size) {
             if (await this.#verify()) return;
+            // The front has gone back: its body ends here, or stalls.
+            body?.blob.body.cancel();
+            this.#body = body = undefined;
             continue;
           }
           if (body === undefined) {
@@ -240,7 +243,10 @@ export class Download {
     const { size, digest } = this;
     const { open } = this.#environment;
     const digesterAt = this.#front.digesterAt.bind(this.#front);
-    return openRest(span, position, { size, digest, open, signal, digesterAt });
+    const { deliveries } = this.#trust;
+    const isOnlyOf = (upstream: string): boolean =>
+      (this.#keeping?.kept ?? 0) === 0 && deliveries.spansBesides(upstream)?.length === 0;
+    return openRest(span, position, { size, digest, open, signal, digesterAt, isOnlyOf });
   }
 
   /** Leaves the file of a transfer that failed to the next one, where that is of use; else removes it. */
@@ -384,7 +390,7 @@ export class Download {
    * it while no follower has seen a byte. False: the transfer fails.
    */
   async #turnAway(source: OriginBlob, kind: string): Promise<boolean> {
-    if (!this.#trust.giveUp(source, { kind, isMixed: this.#segments !== undefined })) return false;
+    if (!this.#trust.giveUp(source, { isWhole: this.#isWrong, isMixed: this.#segments !== undefined })) return false;
     if (this.#seen > 0) return kind !== 'invalid';
     // Answers may have begun with the size that the wrong one gave.
     if (this.#hasBegun && this.size !== this.#expectedSize) return false;
@@ -452,10 +458,12 @@ export class Download {
     }
     this.size ??= blob.size;
     if (this.written === 0) this.#trust.begins(blob);
-    if (this.#hasBegun) return;
-    if (!this.#passesOn) await this.#front.begin();
-    this.#hasBegun = true;
-    this.#environment.opened();
+    if (!this.#hasBegun) {
+      if (!this.#passesOn) await this.#front.begin();
+      this.#hasBegun = true;
+      this.#environment.opened();
+    }
+    // Also where all of it is fetched again.
     if (this.#isLarge) this.#split()?.begin();
   }
 

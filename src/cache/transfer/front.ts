@@ -107,8 +107,10 @@ export class Front {
       this.bytes.append(piece.subarray(0, count));
       this.#reach = this.written;
       segments.reached(this.written);
-      if (!this.#compare()) return;
+      const isRight = this.#compare();
       audience.notify();
+      // The rest up to `end` is not what was kept, or was forgotten.
+      if (!isRight) return;
     }
   }
 
@@ -141,14 +143,14 @@ export class Front {
     await this.bytes.reset();
   }
 
-  /** Looks whether what was kept is what it was. False where the front has gone back. */
+  /** Looks whether what was kept is what it was. False where the front has gone back, or what lies ahead of it was forgotten. */
   #compare(): boolean {
     const { keeping, segments } = this.#options;
     const found = keeping?.came(this.written, this.#digester) ?? 'right';
     if (found === 'right') return true;
     if (found !== 'wrong') this.goBack(found, found.end);
     else segments()?.forget(this.written);
-    return found === 'wrong';
+    return false;
   }
 
   /** Hashes bytes of the file. @returns how many */

@@ -38,18 +38,6 @@ export interface DownloadEnvironment extends Pick<IngestEnvironment<unknown>, 'o
   readonly refused: (error: unknown) => void;
 }
 
-/** The followers of a download. */
-export interface Audience {
-  /** Where the one follower is; undefined where there is none, or more than one. */
-  readonly position: number | undefined;
-  /** More bytes can be read, or nothing more comes. */
-  notify(): void;
-  /** Bytes have come ahead of the front, or will not come. */
-  notifyAhead(): void;
-  /** Resolves when a follower has read, come or left, or after so many milliseconds. */
-  moved(milliseconds: number): Promise<void>;
-}
-
 /** How a transfer may fetch several parts of its blob at once. */
 export interface Splitting {
   /** For an upstream, by its name. */

@@ -327,3 +327,59 @@ test('whatever rots of what was kept, no wrong body is completed, and none is lo
     },
   );
 });
+
+describe('kept content that is wrong', () => {
+  test('what was kept behind a checkpoint that does not hold is fetched again, also where a part leads up to it', async (t) => {
+    const store = new MemoryBlobStore();
+    const hash = '0'.repeat(32);
+    await keep(store, { size: LAYER.size, extents: [[0, 12 * MB]], checkpoints: [[5 * MB, hash]] });
+    await rot(store.partials, 7 * MB);
+    const world = await cacheWorld(t, {
+      store,
+      splitOf: () => ({ connections: 2, minSegment: 20_000, mostOfUpstream: 0 }),
+    });
+    world.origin.addBlobs(LIBRARY, LAYER);
+    const begun = Promise.withResolvers<CuedBody>();
+    let isBegun = false;
+    world.origin.deliver = ({ offset, end }, bytes = Buffer.alloc(0)) => {
+      const body = new CuedBody();
+      const last = end === undefined ? bytes.length : end + 1;
+      if (offset === 0 && !isBegun) {
+        isBegun = true;
+        begun.resolve(body);
+        return { body };
+      }
+      for (let from = offset; from < last; from += PIECE) body.send(bytes.subarray(from, Math.min(from + PIECE, last)));
+      return { body: body.end() };
+    };
+    const { reader } = await world.cache.blob(LIBRARY, LAYER.digest, {});
+    const all = readUntilItEnds(reader);
+    const front = await begun.promise;
+    const part = await world.cache.blob(LIBRARY, LAYER.digest, { range: `bytes=${4 * MB}-${5 * MB - 1}` });
+    const b = readUntilItEnds(part.reader);
+    for (let i = 0; i < 30; i += 1) await settle();
+    for (let from = 0; from < 5 * MB; from += PIECE) front.send(LAYER.bytes.subarray(from, from + PIECE));
+    front.end();
+    const got = await all;
+    await b;
+    assert.ok(got.bytes.equals(LAYER.bytes));
+    assert.equal(asked(world).at(-1)?.[0], 5 * MB);
+  });
+
+  test('what was kept wrongly is fetched again at once where the upstream stalls after the last byte', async (t) => {
+    const store = new MemoryBlobStore();
+    await interrupt(t, { store, at: 9 * MB, ahead: [[15 * MB, 17 * MB]] });
+    await rot(store.partials, 16 * MB);
+    const world = await goOn(t, store);
+    world.origin.deliver = ({ offset, end }, bytes = Buffer.alloc(0)) => {
+      const body = new CuedBody();
+      const last = end === undefined ? bytes.length : end + 1;
+      for (let from = offset; from < last; from += PIECE) body.send(bytes.subarray(from, Math.min(from + PIECE, last)));
+      return { body };
+    };
+    const { reader } = await world.cache.blob(LIBRARY, LAYER.digest, {});
+    assert.equal((await world.next('ingest.finished')).outcome, 'committed');
+    assert.deepEqual(world.seen('ingest.resumed'), []);
+    reader.close();
+  });
+});

@@ -9,6 +9,8 @@ interface Interrupted {
   readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
   /** A digester that has seen everything before a position. */
   readonly digesterAt: (position: number, digest: Digest, signal: AbortSignal) => Promise<Digester>;
+  /** Whether all that came so far is of an upstream. */
+  readonly isOnlyOf: (upstream: string) => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -21,12 +23,15 @@ interface Interrupted {
 export async function openRest(
   span: ByteSpan,
   position: number,
-  { size, digest: expect, open, digesterAt, signal }: Interrupted,
+  { size, digest: expect, open, digesterAt, isOnlyOf, signal }: Interrupted,
 ): Promise<BlobReader> {
   const options = { offset: position, signal, end: span.end };
   if (span.start > 0 || span.end !== undefined || expect === undefined) {
     return new OriginReader(await open(options), { end: span.end, size });
   }
   const digester = await digesterAt(position, expect, signal);
-  return new OriginReader(await open(options), { expect, digester, size });
+  const blob = await open(options);
+  // Where others sent what came before, a wrong digest says nothing about this one.
+  const { giveUp: _, ...rest } = blob;
+  return new OriginReader(isOnlyOf(blob.upstream) ? blob : rest, { expect, digester, size });
 }

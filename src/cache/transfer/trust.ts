@@ -65,14 +65,14 @@ export class Trust {
   /**
    * Gives up the upstream of a body, or, where the whole is wrong and a mixture, those that were asked besides the most trusted.
    *
-   * @param options `isMixed`: parts of it may come from others
+   * @param options `isWhole`: all has come, and has another digest; `isMixed`: parts of it may come from others
    * @returns false where no other upstream can be asked instead
    */
-  giveUp(source: OriginBlob, { kind, isMixed }: { readonly kind: string; readonly isMixed: boolean }): boolean {
+  giveUp(source: OriginBlob, { isWhole, isMixed }: { readonly isWhole: boolean; readonly isMixed: boolean }): boolean {
     const first = this.#first ?? source;
     const mixed = isMixed ? this.deliveries.sourcesBesides(first.upstream) : [];
     const others = mixed.filter(({ upstream }) => this.#suspects?.has(upstream) ?? true);
-    const wrong = kind !== 'invalid' ? [source] : others.length > 0 ? others : [first];
+    const wrong = !isWhole ? [source] : others.length > 0 ? others : [first];
     if (wrong.every(({ giveUp }) => giveUp === undefined)) return false;
     for (const { giveUp } of wrong) giveUp?.();
     if (wrong.every(({ upstream }) => this.#refused.has(upstream))) return false;

@@ -86,7 +86,11 @@ export class PartialContent {
     if (!this.isOn) return undefined;
     try {
       const found = await this.#options.store?.reopen(digest);
-      if (found === undefined) return undefined;
+      if (found === undefined) {
+        // A power cut may leave an empty note. The file would only be in the way of another.
+        await this.remove(digest);
+        return undefined;
+      }
       this.#unflushed.delete(digest);
       (await this.#list()).delete(digest);
       return found;

@@ -98,6 +98,11 @@ export class Segment {
     this.#end = Math.min(this.#end, Math.max(end, this.#reach));
   }
 
+  /** Whether it was given up; its connection is used until it has ended. */
+  get isStopped(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
   stop(): void {
     this.#abort.abort(new Error('The segment is not needed any more'));
   }

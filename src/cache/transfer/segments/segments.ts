@@ -331,7 +331,7 @@ export class Segments {
 
   /** Gives up connections where fewer are wanted: of the upstreams that bring least, and of each the latest. */
   #retire(): void {
-    const extras = [...this.#extras];
+    const extras = this.#extras.filter(({ segment }) => !segment.isStopped);
     for (let surplus = extras.length + 1 - this.#growth.wanted; surplus > 0; surplus -= 1) {
       const left = this.#candidates.map((each) => {
         const stopped = this.#extras.filter((extra) => !extras.includes(extra) && upstreamOf(extra) === each.upstream);
@@ -417,6 +417,8 @@ export class Segments {
   #start({ start, end }: Extent, { upstream, release, body }: Commission): void {
     const { size } = this.#options;
     const { signal, open, write, moved, deliveries } = this.#transfer;
+    // It may go over short spans that have come, and writes there again: the front must not hash these before.
+    this.#extents.dropFrom(start, end);
     // What clients read is asked of one that may have segments, and where that fails, of the others.
     const prefer = this.#candidates.find(({ most }) => most > 0)?.upstream;
     const asked = upstream === '' ? { prefer } : { only: upstream };
