@@ -205,9 +205,10 @@ describe('a transfer that ended early is continued', () => {
     }
     await first.stop();
     upstream.heal();
+    const before = upstream.blobBodies(layer.digest).length;
     await using second = await start(dir);
     await assertPulled(second, layer);
-    const [asked] = upstream.blobBodies(layer.digest).slice(-3);
+    const asked = upstream.blobBodies(layer.digest)[before];
     assert.equal(asked?.headers['range'], `bytes=${9 * MB}-${20 * MB - 1}`, upstream.journal());
     assert.ok(bytesOf(layer) <= layer.size * MOST, upstream.journal());
   });

@@ -276,8 +276,11 @@ describe('a routing plugin', () => {
       await using workspace = await Workspace.open();
       const file = await plugin(workspace, text);
       await using mirror = await startMirror(configOf(three, file));
-      for (let i = 0; i < 5; i += 1) assert.equal(await ask(mirror, three), 'a');
-      const warnings = mirror.log.filter(({ level, msg }) => level === 'warn' && msg.includes('routing plugin'));
+      const blamed = () => mirror.log.filter(({ level, msg }) => level === 'warn' && msg.includes('routing plugin'));
+      // A question that finds the plugin still starting is no failure of it.
+      while (blamed().length < 2) assert.equal(await ask(mirror, three), 'a');
+      for (let i = 0; i < 2; i += 1) assert.equal(await ask(mirror, three), 'a');
+      const warnings = blamed();
       assert.equal(warnings.length, 2, 'the first failure, and the pause after three in a row');
       for (const { msg } of warnings) {
         assert.match(msg, warning);
