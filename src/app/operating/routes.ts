@@ -62,7 +62,9 @@ function describe(
 ): Route {
   const { by, tags, weights } = registry.strategy;
   const plugin = by === 'plugin' ? parts.upstreamSets.pluginOf(registry) : undefined;
-  const ofPlugin = isAsked && plugin?.state === 'working' ? 'as the plugin says' : 'in the order of the configuration';
+  const isWorking = plugin?.state === 'working';
+  const said = isAsked ? 'as the plugin says' : 'the plugin decides for each request';
+  const ofPlugin = isWorking ? said : 'in the order of the configuration';
   const sum = ordered.reduce((total, { upstream }) => total + (weights.get(upstream) ?? 1), 0);
   return {
     registry: registry.name,

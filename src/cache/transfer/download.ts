@@ -438,11 +438,15 @@ export class Download {
     const { file } = this.bytes;
     if (size === undefined || file === undefined) return false;
     const { open } = this.#environment;
-    const corrected = await this.#trust.repair({ digest, size, file, open, signal: this.#signal });
+    const { connections = 1, mostOfUpstream = 0 } = this.#splitting?.policy(this.#trust.upstream) ?? {};
+    const most = Math.max(1, Math.min(connections, mostOfUpstream + 1));
+    const asked = { digest, size, file, open, signal: this.#signal, connections: most };
+    const corrected = await this.#trust.repair(asked);
     // Memory has what was in the file before.
     this.bytes.forgetTail();
     if (corrected === undefined) return false;
     const { liars, spans } = corrected;
+    this.#environment.corrected(liars, this.#trust.upstream);
     this.#audience.cut(spans, wrongBytes(`${liars} sent other bytes than the digest says`, liars, true));
     return true;
   }

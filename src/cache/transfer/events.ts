@@ -16,6 +16,12 @@ export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: Ing
     opened: (ingest) => telemetry.publish('ingest.started', describeIngest(ingest)),
     resumed: (ingest, reason) =>
       telemetry.publish('ingest.resumed', { ...describeIngest(ingest), offset: ingest.written, reason }),
+    corrected: ({ digest, repository }, liars, trusted) =>
+      telemetry.publish('warning', {
+        message:
+          `${liars} sent wrong bytes of ${digest}, of ${repository.registry}. They were fetched again from ${trusted}. ` +
+          `For ten minutes ${liars} is asked last for this blob`,
+      }),
     continued: (ingest, bytes) =>
       telemetry.publish('ingest.continued', { ...describeIngest(ingest), bytes, size: ingest.size }),
     refused: (_, error) => capacity.refused(error),

@@ -34,6 +34,8 @@ export interface DownloadEnvironment extends Pick<IngestEnvironment<unknown>, 'o
   readonly opened: () => void;
   /** A body broke off, and is continued. */
   readonly resumed: (reason: string) => void;
+  /** Upstreams had sent other bytes than the digest says; these were fetched again from the one that is trusted most. */
+  readonly corrected: (liars: string, trusted: string) => void;
   /** The disk refused the bytes. */
   readonly refused: (error: unknown) => void;
 }
@@ -65,6 +67,8 @@ export interface IngestContent {
 export interface IngestObserver<Subject> {
   opened(ingest: Subject): void;
   resumed(ingest: Subject, reason: string): void;
+  /** Upstreams had sent other bytes than the digest says; these were fetched again from the one that is trusted most. */
+  corrected?(ingest: Subject, liars: string, trusted: string): void;
   /** It goes on with so many bytes that an earlier one has left. */
   continued?(ingest: Subject, bytes: number): void;
   /** The disk refused a write or the publishing; the transfer itself goes on. */

@@ -77,6 +77,7 @@ export class Ingest {
           this.#opened.resolve();
         },
         resumed: (reason) => observer.resumed(this, reason),
+        corrected: (liars, trusted) => observer.corrected?.(this, liars, trusted),
         refused: (error) => observer.refused?.(this, error),
       },
       this.#audience(),

@@ -125,6 +125,12 @@ describe('a blob of which another upstream than the first sent other bytes', () 
     world.finish();
     assert.equal((await world.finished).outcome, 'committed');
     assert.deepEqual(world.givenUp, ['third']);
+    const [warning, ...more] = world.seen('warning').map(({ message }) => message);
+    assert.match(
+      warning ?? '',
+      /^third sent wrong bytes of sha256:\w+, of docker\.io\. They were fetched again from hub\./,
+    );
+    assert.deepEqual(more, []);
     world.reader.close();
   });
 

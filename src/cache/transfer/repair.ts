@@ -6,6 +6,9 @@ import { type Deliveries, Segment, type SourcedSpan } from './segments/index.ts'
 /** Bytes that are read back at once. */
 const PIECE = 256 * 1024;
 
+/** Bytes of a span that one request asks for: clients wait for all of them, so several are asked for at once. */
+const LONGEST = 16 * 1024 * 1024;
+
 /** A whole file that is wrong somewhere. */
 interface RepairEnvironment {
   /** Name of the upstream that is asked, alone. */
@@ -15,6 +18,8 @@ interface RepairEnvironment {
   readonly file: Pick<Ingestion, 'read' | 'write'>;
   readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
   readonly deliveries: Deliveries;
+  /** Requests to it at once. */
+  readonly connections: number;
   readonly signal: AbortSignal;
 }
 
@@ -29,25 +34,39 @@ interface Repaired {
 }
 
 /**
- * Fetches spans of a file again from the upstream that is trusted most, one after the other, compares and corrects them, and hashes the
- * whole file. Where it does not hold even then, it is the trusted one that is wrong: nothing is left of the others.
+ * Fetches spans of a file again from the upstream that is trusted most, over several connections, compares and corrects them, and hashes
+ * the whole file. Where it does not hold even then, it is the trusted one that is wrong: nothing is left of the others.
  */
 export async function repairSpans(spans: readonly SourcedSpan[], environment: RepairEnvironment): Promise<Repaired> {
   const wrong: SourcedSpan[] = [];
-  const buffer = Buffer.allocUnsafe(PIECE);
   const all = { suspects: upstreamsOf(spans), wrong, holds: false };
-  for (const span of spans) {
-    const found = await repairSpan(span, buffer, environment);
-    if (found === undefined) return all;
-    if (found.end > found.start) wrong.push(found);
-  }
+  const left = spans.flatMap(piecesOf);
+  let isLost = false;
+  const work = async (): Promise<void> => {
+    const buffer = Buffer.allocUnsafe(PIECE);
+    for (let piece = left.shift(); piece !== undefined && !isLost; piece = left.shift()) {
+      const found = await repairSpan(piece, buffer, environment);
+      if (found === undefined) isLost = true;
+      else if (found.end > found.start) wrong.push(found);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(left.length, environment.connections) }, work));
+  if (isLost) return all;
+  wrong.sort((one, other) => one.start - other.start);
   try {
-    const holds = wrong.length > 0 && (await hashOf(buffer, environment)) === environment.digest;
+    const holds = wrong.length > 0 && (await hashOf(Buffer.allocUnsafe(PIECE), environment)) === environment.digest;
     return { suspects: upstreamsOf(holds ? wrong : []), wrong, holds };
   } catch {
     // The disk cannot be read.
     return all;
   }
+}
+
+function piecesOf({ start, end, upstream }: SourcedSpan): readonly SourcedSpan[] {
+  return Array.from({ length: Math.ceil((end - start) / LONGEST) }, (_, at) => {
+    const from = start + at * LONGEST;
+    return { start: from, end: Math.min(from + LONGEST, end), upstream };
+  });
 }
 
 function upstreamsOf(spans: readonly SourcedSpan[]): ReadonlySet<string> {

@@ -10,6 +10,8 @@ interface WrongFile {
   readonly file: Pick<Ingestion, 'read' | 'write'>;
   readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
   readonly signal: AbortSignal;
+  /** Requests at once. */
+  readonly connections: number;
 }
 
 /** What of a file was wrong, and is right now. */
