@@ -10,7 +10,7 @@ const PIECE = 256 * 1024;
 const LONGEST = 16 * 1024 * 1024;
 
 /** A whole file that is wrong somewhere. */
-interface RepairEnvironment {
+export interface RepairEnvironment {
   /** Name of the upstream that is asked, alone. */
   readonly trusted: string;
   readonly digest: Digest;

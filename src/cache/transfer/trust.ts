@@ -1,18 +1,6 @@
-import type { Digest, OpenBlobOptions, OriginBlob } from '../../oci/index.ts';
-import type { Ingestion } from '../../store/index.ts';
-import { repairSpans } from './repair.ts';
+import type { OriginBlob } from '../../oci/index.ts';
+import { type RepairEnvironment, repairSpans } from './repair.ts';
 import { Deliveries, type SourcedSpan } from './segments/index.ts';
-
-/** A whole file of which the digest does not hold. */
-interface WrongFile {
-  readonly digest: Digest;
-  readonly size: number;
-  readonly file: Pick<Ingestion, 'read' | 'write'>;
-  readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
-  readonly signal: AbortSignal;
-  /** Requests at once. */
-  readonly connections: number;
-}
 
 /** What of a file was wrong, and is right now. */
 export interface Correction {
@@ -88,7 +76,7 @@ export class Trust {
    *
    * @returns undefined where the digest does not hold even then
    */
-  async repair(file: WrongFile): Promise<Correction | undefined> {
+  async repair(file: Omit<RepairEnvironment, 'trusted' | 'deliveries'>): Promise<Correction | undefined> {
     const trusted = this.upstream;
     const spans = this.deliveries.spansBesides(trusted) ?? [];
     const [first] = spans;

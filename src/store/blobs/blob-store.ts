@@ -67,7 +67,7 @@ export interface Ingestion {
  * Partial content: growing files that a later transfer of the same digest, in this process or the next one, goes on with. There is one
  * of a digest at most.
  *
- * A file begins as any other does, and a kill then leaves nothing of it. It is kept from its first note on.
+ * A file begins like each growing file, and a kill then leaves nothing of it. It is kept from its first note on.
  */
 export interface PartialStore {
   /** Starts a growing file of a digest. */
